@@ -1,0 +1,41 @@
+# make run, make test: all that a fresh Debian 12 needs.
+#   make run               the whole way of a log line, then a live tail (Ctrl-C ends it)
+#   make run ONCE=1        the same without the tail; exits 0 when all that was sent is stored
+#   make run FILE=nova.log replays that file instead of our own
+#   make test              every test, then lint and types
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.installed
+
+.PHONY: help run test lint setup clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: setup
+	@.ci/need rsyslogd rsyslog "forwards each host's log lines" || echo "make run: going on without rsyslogd: services send to the collector"
+	@exec $(BIN)/cloud up $(if $(ONCE),--once) $(if $(FILE),--replay "$(FILE)")
+
+test: setup
+	@.ci/need rsyslogd rsyslog "the tests talk to a real one"
+	@$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory lint
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+setup: $(SETUP)
+
+# Marked as done at the end, so that an interrupted install is not taken for a whole one.
+$(SETUP): requirements.lock pyproject.toml
+	@.ci/need-venv "$(PYTHON)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "setup: installing what requirements.lock names into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .run .mypy_cache .pytest_cache .ruff_cache .hypothesis
