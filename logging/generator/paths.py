@@ -1,0 +1,76 @@
+"""The directories of a host: each follows from `root` unless it is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+MAX_SOCKET_PATH_BYTES = 107  # sun_path holds 108, and the last is NUL
+
+_BELOW_ROOT = {
+    "etc": "etc/nova",
+    "rsyslog_d": "etc/rsyslog.d",
+    "run": "run/nova",
+    "log": "var/log/nova",
+    "spool": "var/spool/rsyslog",
+    "state": "var/lib/nova",
+}
+
+
+class PathError(ValueError):
+    """A directory that cannot be used; `key` says which."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a host keeps things; all absolute. The rendered tree mirrors `root`; `etc` and `rsyslog_d` are below it."""
+
+    root: PurePosixPath
+    etc: PurePosixPath
+    rsyslog_d: PurePosixPath
+    run: PurePosixPath
+    log: PurePosixPath
+    spool: PurePosixPath
+    state: PurePosixPath
+
+    @property
+    def socket(self) -> PurePosixPath:
+        """rsyslog's own, for the services: on systemd hosts /dev/log is journald's, which reformats and limits."""
+        return self.run / "log.sock"
+
+    @property
+    def syslog(self) -> PurePosixPath:
+        """Where our own base configuration writes what isn't nova's."""
+        return self.log.parent / "syslog"
+
+    @property
+    def rsyslog_conf(self) -> PurePosixPath:
+        return self.rsyslog_d.parent / "rsyslog.conf"
+
+    @property
+    def needed_directories(self) -> tuple[PurePosixPath, ...]:
+        """What must exist before rsyslogd and the services start; rsyslogd refuses a missing work directory."""
+        return (self.run, self.log, self.spool, self.state)
+
+    def in_tree(self, path: PurePosixPath) -> str:
+        """`path` relative to `root`."""
+        return str(path.relative_to(self.root))
+
+
+def derive_paths(given: Mapping[str, str]) -> Paths:
+    """The paths of a host of which `given` are set (keys as in Paths); PathError for a set that cannot work."""
+    root = PurePosixPath(given.get("root", "/"))
+    paths = Paths(
+        root=root, **{key: PurePosixPath(given.get(key, root / below)) for key, below in _BELOW_ROOT.items()}
+    )
+    for key, path in (("etc", paths.etc), ("rsyslog_d", paths.rsyslog_d)):
+        if not path.is_relative_to(root):
+            raise PathError(key, f"{path} is not below root {root}, so the tree has no place for it")
+    if (size := len(str(paths.socket).encode())) > MAX_SOCKET_PATH_BYTES:
+        raise PathError(
+            "run", f"socket {paths.socket} has {size} bytes, and a socket's path at most {MAX_SOCKET_PATH_BYTES}"
+        )
+    return paths

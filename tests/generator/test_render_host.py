@@ -1,0 +1,147 @@
+"""The files of a host, and how they are written."""
+
+import configparser
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from oslo_config import cfg
+
+from cloud.logs.emit.settings import OPTIONS, log_settings
+from cloud.logs.generator.inventory import Inventory
+from cloud.logs.generator.render import OutsideTreeError, render_host, write_tree
+
+
+def inventory(**host: object) -> Inventory:
+    entry = {"services": ["nova-compute"], **host}
+    return Inventory.model_validate(
+        {"collector": {"address": "172.20.1.43", "port": 1024}, "hosts": {"compute-01": entry}}
+    )
+
+
+def rendered(**host: object) -> dict[str, str]:
+    return render_host(inventory(**host), "compute-01")
+
+
+def test_host_has_its_services_files_and_rsyslog() -> None:
+    assert list(rendered(services=["nova-compute", "nova-network"])) == [
+        "etc/nova/nova.conf",
+        "etc/nova/nova-compute.conf",
+        "etc/nova/nova-compute-logging.conf",
+        "etc/nova/nova-network.conf",
+        "etc/nova/nova-network-logging.conf",
+        "etc/rsyslog.d/60-nova.conf",
+    ]
+    assert list(rendered(services=[], base_rsyslog=True, paths={"root": "/srv/c1"})) == [
+        "etc/nova/nova.conf",
+        "etc/rsyslog.d/60-nova.conf",
+        "etc/rsyslog.conf",
+    ]
+
+
+def test_host_without_rsyslog_sends_to_the_collector() -> None:
+    files = rendered(syslog="collector")
+
+    assert not any("rsyslog" in name for name in files)
+    assert "args = ('tcp://172.20.1.43:1024',)" in files["etc/nova/nova-compute-logging.conf"]
+
+
+def test_logging_conf_has_the_names_that_services_rely_on() -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(rendered()["etc/nova/nova-compute-logging.conf"])
+
+    assert dict(parser["logger_root"]) == {"level": "WARNING", "handlers": "syslog"}
+    assert dict(parser["logger_nova"]) == {"level": "INFO", "handlers": "syslog", "qualname": "nova", "propagate": "0"}
+    assert dict(parser["handler_syslog"]) == {
+        "class": "cloud.logs.emit.syslog.SyslogHandler",
+        "formatter": "cee",
+        "args": "('unix:/run/nova/log.sock',)",
+        "kwargs": "{'facility': 'local1', 'app_name': 'nova-compute', 'hostname': 'compute-01'}",
+    }
+    assert dict(parser["formatter_cee"]) == {"class": "cloud.logs.emit.cee.CeeFormatter"}
+
+
+def test_oslo_config_reads_both_files_of_a_service(tmp_path: Path) -> None:
+    options = {"instances_path": "$state_path/instances", "report_interval": 5, "quota": "100%"}
+    write_tree(rendered(nova_options=options), tmp_path)
+    conf = cfg.ConfigOpts()
+    names = ("host", "state_path", "instances_path", "quota")
+    conf.register_opts([cfg.IntOpt("report_interval"), *map(cfg.StrOpt, names), *OPTIONS])
+    etc = tmp_path / "etc/nova"
+    conf(["--config-file", f"{etc}/nova.conf", "--config-file", f"{etc}/nova-compute.conf"])
+
+    assert conf.host == "compute-01"
+    assert conf.instances_path == "/var/lib/nova/instances"
+    assert (conf.report_interval, conf.quota) == (5, "100%")
+    assert log_settings(conf).log_config == "/etc/nova/nova-compute-logging.conf"
+
+
+def test_python_reads_the_logging_conf(tmp_path: Path) -> None:
+    write_tree(rendered(services=["nova-scheduler"], log_level="DEBUG", paths={"root": str(tmp_path)[:60]}), tmp_path)
+    script = """if True:
+        import logging, logging.config, sys
+        logging.config.fileConfig(sys.argv[1])
+        nova = logging.getLogger("nova")
+        print(nova.level, nova.propagate, type(nova.handlers[0]).__name__, logging.getLogger().level)
+        """
+    path = tmp_path / "etc/nova/nova-scheduler-logging.conf"
+    run = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=False, timeout=30)
+
+    assert (run.stdout, run.stderr) == (f"{logging.DEBUG} 0 SyslogHandler {logging.WARNING}\n", "")
+
+
+def test_every_path_follows_the_inventory() -> None:
+    paths = {"root": "/srv/c1", "etc": "/srv/c1/etc/n", "run": "/r", "log": "/l/n", "spool": "/s", "state": "/v"}
+    files = rendered(base_rsyslog=True, paths=paths)
+
+    text = "".join(files.values())
+    assert not any(default in text for default in ("/etc/nova", "/run/nova", "/var/"))
+    assert next(iter(files)) == "etc/n/nova.conf"
+    assert 'include(file="/srv/c1/etc/rsyslog.d/*.conf")' in files["etc/rsyslog.conf"]
+    assert 'file="/l/syslog"' in files["etc/rsyslog.conf"]
+
+
+def test_only_the_guide_profile_parses_bodies_and_matches_events() -> None:
+    default, guide = (rendered(profile=profile)["etc/rsyslog.d/60-nova.conf"] for profile in ("default", "guide"))
+
+    assert "if $syslogseverity <= 6 then {" in default
+    assert "mmjsonparse" not in default
+    assert "if $syslogseverity <= 3 or ($parsesuccess" in guide
+    assert r'"^((migration|build|evacuate|resize|instance|service)[.]|(rpc[.]timeout|' in guide
+
+
+def test_files_are_replaced_as_a_whole_with_the_mode_they_need(tmp_path: Path) -> None:
+    (tmp_path / "etc/nova").mkdir(parents=True)
+    (tmp_path / "etc/nova/nova.conf").write_text("old")
+    before = (tmp_path / "etc/nova/nova.conf").stat().st_ino
+
+    written = write_tree({"etc/nova/nova.conf": "new\n", "etc/rsyslog.d/60-nova.conf": "x\n"}, tmp_path)
+
+    assert written == [tmp_path / "etc/nova/nova.conf", tmp_path / "etc/rsyslog.d/60-nova.conf"]
+    assert [f"{path.stat().st_mode & 0o777:o}" for path in written] == ["640", "644"]
+    assert written[0].read_text() == "new\n"
+    assert written[0].stat().st_ino != before
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["60-nova.conf", "nova.conf"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "etc/../../x", "", "out/x", "out/new/x"])
+def test_file_outside_the_directory_is_not_written(tmp_path: Path, name: str) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tree / "out").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(OutsideTreeError, match=r"cannot write .*: it leads out of"):
+        write_tree({name: "x"}, tree)
+    assert [path.name for path in tmp_path.rglob("*")] == ["tree", "elsewhere", "out"]
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/x.conf").write_text("old")
+
+    with pytest.raises(UnicodeEncodeError):
+        write_tree({"etc/x.conf": "\ud800"}, tmp_path)
+    assert [(path.name, path.read_text()) for path in (tmp_path / "etc").iterdir()] == [("x.conf", "old")]
