@@ -1,0 +1,362 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.inbox import Inbox
+from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.row import RECEIVED
+from cloud.logs.collector.store import StoreError
+from cloud.logs.collector.writer import Writer
+from tests.collector.batches import DAY_US, NOON_US, numbered, received, table_of
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDbStore]:
+    opened = DuckDbStore(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+def messages(store: DuckDbStore) -> list[str]:
+    """Every stored message by row_id."""
+    found = [
+        row
+        for table in store.days()
+        for row in store.query(f"SELECT row_id, message FROM {table.sql_name}", {}).to_pylist()  # noqa: S608
+    ]
+    return [row["message"] for row in sorted(found, key=lambda row: row["row_id"])]
+
+
+def test_what_is_appended_is_queryable_with_growing_ids(store: DuckDbStore) -> None:
+    assert store.append(numbered(0, 3)) == 3
+    assert store.append(numbered(3, 2)) == 2
+    [day] = store.days()
+    assert (day.day, day.last_row_id, store.committed_row_id) == ("2027-01-15", 5, 5)
+    assert store.query(
+        f"SELECT row_id, batch, message FROM {day.sql_name} WHERE message >= $least ORDER BY row_id",  # noqa: S608
+        {"least": "2"},
+    ).to_pylist() == [
+        {"row_id": 3, "batch": 1, "message": "2"},
+        {"row_id": 4, "batch": 2, "message": "3"},
+        {"row_id": 5, "batch": 2, "message": "4"},
+    ]
+
+
+def test_an_empty_store_has_no_days(store: DuckDbStore) -> None:
+    assert (list(store.days()), store.committed_row_id) == ([], 0)
+    assert store.append(numbered(0, 0)) == 0
+    assert list(store.days()) == []
+
+
+def test_a_batch_with_a_bad_row_is_not_stored_at_all(store: DuckDbStore) -> None:
+    store.append(numbered(0, 2))
+    good = numbered(2, 3)
+    place = good.column_names.index("message")
+    bad = good.set_column(place, "message", pa.array(["2", None, "4"]))
+    with pytest.raises(StoreError, match=r"cannot append to the store of 2027-01-15: .*NOT NULL") as caught:
+        store.append(bad)
+    assert caught.value.is_lasting
+    assert (messages(store), store.committed_row_id) == (["0", "1"], 2)
+    store.append(good)
+    assert (messages(store), store.committed_row_id) == (["0", "1", "2", "3", "4"], 5)
+
+
+def test_row_ids_and_batches_go_on_after_reopening(tmp_path: Path) -> None:
+    for first in (0, 2):
+        store = DuckDbStore(tmp_path)
+        store.append(numbered(first, 2))
+        store.close()
+    store = DuckDbStore(tmp_path)
+    assert store.committed_row_id == 4
+    assert store.query(f"SELECT row_id, batch FROM {store.days()[0].sql_name} ORDER BY 1", {}).to_pylist() == [  # noqa: S608
+        {"row_id": 1, "batch": 1},
+        {"row_id": 2, "batch": 1},
+        {"row_id": 3, "batch": 2},
+        {"row_id": 4, "batch": 2},
+    ]
+    store.close()
+
+
+def test_each_day_of_arrival_has_its_file(tmp_path: Path) -> None:
+    store = DuckDbStore(tmp_path)
+    store.append(numbered(0, 1, observed_us=NOON_US - DAY_US))
+    store.append(numbered(1, 1))
+    store.append(numbered(2, 1, observed_us=NOON_US - DAY_US))
+    assert [(day.day, day.last_row_id) for day in store.days()] == [("2027-01-15", 2), ("2027-01-14", 3)]
+    store.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "lock",
+        "logs-2027-01-14.duckdb",
+        "logs-2027-01-15.duckdb",
+    ]
+    store = DuckDbStore(tmp_path)
+    assert (messages(store), store.committed_row_id) == (["0", "1", "2"], 3)
+    store.close()
+
+
+def test_nul_and_long_messages_come_back_as_they_were(store: DuckDbStore) -> None:
+    long = "ü" * 500_000
+    store.append(table_of(b"<13>1 - h a - - - a\0b\0", f"<13>1 - h a - - - {long}".encode()))
+    assert messages(store) == ["a\0b\0", long]
+
+
+def test_times_are_utc_wherever_the_machine_is(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from cloud.logs.collector.duckdb_store import DuckDbStore;"  # noqa: S608 - a program  # noqa: S608
+        "from tests.collector.batches import numbered;"
+        f"store = DuckDbStore(Path({str(tmp_path)!r})); store.append(numbered(0, 1));"
+        "table = store.days()[0].sql_name;"
+        "print(store.query('SELECT observed_timestamp FROM ' + table, {})[0][0].as_py()); store.close()"
+    )
+    in_tokyo = {**os.environ, "TZ": "Asia/Tokyo"}
+    output = subprocess.check_output([sys.executable, "-c", code], env=in_tokyo, text=True, cwd=ROOT)
+    assert output == "2027-01-15 12:00:00+00:00\n"
+
+
+def test_a_second_writer_is_refused(store: DuckDbStore, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=f"cannot use data directory {tmp_path / 'data'}: another collector has it"):
+        DuckDbStore(tmp_path / "data")
+    store.append(numbered(0, 1))
+
+
+def test_a_closed_store_can_be_opened_again(tmp_path: Path) -> None:
+    DuckDbStore(tmp_path).close()
+    DuckDbStore(tmp_path).close()
+
+
+def test_the_directory_is_ours_alone(store: DuckDbStore, tmp_path: Path) -> None:
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"", b"\0" * 10_000])
+def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "logs-2027-01-15.duckdb"
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match=f"cannot open store {tmp_path}: .*{file.name}") as caught:
+        DuckDbStore(tmp_path)
+    assert caught.value.is_lasting
+    file.unlink()
+    DuckDbStore(tmp_path).close()  # the lock was let go
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"cannot use data directory {tmp_path / 'file' / 'data'}: "):
+        DuckDbStore(tmp_path / "file" / "data")
+
+
+def test_other_files_in_the_directory_are_left_alone(tmp_path: Path) -> None:
+    for name in ("notes.txt", "logs-old.duckdb", "logs-2027-01-15.duckdb.bak"):
+        (tmp_path / name).write_text("mine")
+    store = DuckDbStore(tmp_path)
+    store.append(numbered(0, 1))
+    store.close()
+    assert (tmp_path / "logs-old.duckdb").read_text() == "mine"
+
+
+def test_a_query_that_is_refused_says_so(store: DuckDbStore) -> None:
+    with pytest.raises(StoreError, match="cannot query the store: "):
+        store.query("SELECT * FROM nowhere", {})
+    assert store.append(numbered(0, 1)) == 1
+
+
+def test_commits_are_told_until_unsubscribed_and_failures_are_not(store: DuckDbStore) -> None:
+    seen: list[int] = []
+    stop = store.on_commit(lambda: seen.append(store.committed_row_id))
+    store.append(numbered(0, 2))
+    with pytest.raises(StoreError):
+        store.append(numbered(2, 1).set_column(1, "timestamp", pa.array(["no time"])))
+    store.append(numbered(2, 1))
+    stop()
+    store.append(numbered(3, 1))
+    assert seen == [2, 3]
+
+
+def test_who_sees_a_committed_row_id_finds_its_row(store: DuckDbStore) -> None:
+    store.append(numbered(0, 1))
+    missing: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            committed = store.committed_row_id
+            if store.days()[0].last_row_id < committed:
+                missing.append(committed)
+            [row] = store.query(f"SELECT max(row_id) AS last FROM {store.days()[0].sql_name}", {}).to_pylist()  # noqa: S608
+            if row["last"] < committed:
+                missing.append(committed)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 150):
+        store.append(numbered(number, 1))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert missing == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from cloud.logs.collector.duckdb_store import DuckDbStore
+from tests.collector.batches import numbered
+
+store = DuckDbStore(Path(sys.argv[1]))
+number = store.committed_row_id
+while True:
+    number += store.append(numbered(number, 1 + number % 700))
+    print(number, flush=True)
+"""
+
+
+def test_what_was_committed_survives_kill_9_and_nothing_is_there_twice(tmp_path: Path) -> None:
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert process.stdout is not None
+        for _ in range(25):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        reported = [int(line) for line in process.stdout.read().splitlines()]
+        process.stdout.close()
+        assert process.wait() == -signal.SIGKILL
+        store = DuckDbStore(tmp_path)
+        found = messages(store)
+        assert found == [str(number) for number in range(len(found))]
+        assert store.committed_row_id == len(found)
+        assert len(found) >= max(reported, default=1)
+        store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL
+    ):
+        pytest.skip("mounting a small file system takes root")
+    yield disk
+    subprocess.check_call(["umount", disk])
+
+
+def fill(disk: Path, free_bytes: int = 0) -> Path:
+    """Leave so much room; the file that takes the rest."""
+    filler, room = disk / "filler", os.statvfs(disk)
+    filler.write_bytes(b"x" * (room.f_bavail * room.f_frsize - free_bytes))
+    return filler
+
+
+def incompressible(batch: int, rows: int) -> list[bytes]:
+    return [b"<13>1 - h a - - - %d %s" % (batch, os.urandom(500).hex().encode()) for _ in range(rows)]
+
+
+@pytest.mark.parametrize("rows", [100, 20_000], ids=["write-ahead log", "checkpoint"])
+def test_a_full_disk_refuses_batches_whole_and_takes_them_when_there_is_room(small_disk: Path, rows: int) -> None:
+    store = DuckDbStore(small_disk / "data")
+    stored = 0
+    batch = table_of(*incompressible(0, rows))
+    store.append(numbered(0, 1))
+    with pytest.raises(StoreError) as caught:  # noqa: PT012 - how many batches fit is the file system's business
+        for _ in range(100):
+            stored += store.append(batch)
+    for _ in range(2):  # it stays refused, for the same passing reason
+        assert not caught.value.is_lasting
+        with pytest.raises(StoreError) as caught:
+            store.append(batch)
+    subprocess.check_call(["mount", "-o", "remount,size=100m", small_disk])
+    assert store.append(batch) == rows
+    assert len(messages(store)) == store.committed_row_id == stored + rows + 1
+    store.close()
+    store = DuckDbStore(small_disk / "data")
+    assert len(messages(store)) == store.committed_row_id == stored + rows + 1
+    store.close()
+
+
+@pytest.mark.parametrize("free_bytes", [0, 4096, 8192, 12288])
+def test_a_day_that_begins_on_a_full_disk_is_stored_when_there_is_room(small_disk: Path, free_bytes: int) -> None:
+    store = DuckDbStore(small_disk / "data")
+    store.append(numbered(0, 1, observed_us=NOON_US - DAY_US))
+    filler = fill(small_disk, free_bytes)
+    with pytest.raises(StoreError):
+        store.append(numbered(1, 1))
+    filler.unlink()
+    assert store.append(numbered(1, 1)) == 1
+    store.close()
+    store = DuckDbStore(small_disk / "data")
+    assert messages(store) == ["0", "1"]
+    store.close()
+
+
+def test_a_day_that_began_on_a_full_disk_does_not_keep_the_store_from_opening(small_disk: Path) -> None:
+    store = DuckDbStore(small_disk / "data")
+    filler = fill(small_disk, 4096)
+    with pytest.raises(StoreError):
+        store.append(numbered(0, 1))
+    store.close()
+    filler.unlink()
+    store = DuckDbStore(small_disk / "data")
+    assert store.append(numbered(0, 1)) == 1
+    store.close()
+
+
+def test_the_writer_keeps_its_batch_while_the_disk_is_full(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.collector.writer.RETRY_S", 0.02)
+    store, inbox, metrics = DuckDbStore(small_disk / "data"), Inbox(64 << 20), Metrics()
+    store.append(numbered(0, 1))
+    filler = fill(small_disk)
+    writer = Writer(inbox, store, metrics, on_broken=lambda: None)
+    writer.start()
+    inbox.put([received(payload) for payload in incompressible(1, 50)])
+
+    def refused() -> float:
+        return metrics.registry.get_sample_value("cloudlog_store_failures_total", {"reason": "retried"}) or 0
+
+    wait_until(lambda: refused() >= 150, what="three refusals")
+    assert store.committed_row_id == 1
+    filler.unlink()
+    wait_until(lambda: store.committed_row_id == 51, what="the batch")
+    writer.stop()
+    store.close()
+
+
+def test_every_column_of_the_row_is_stored() -> None:
+    assert {column.name for column in RECEIVED} == {
+        "observed_timestamp",
+        "timestamp",
+        "hostname",
+        "peer",
+        "facility",
+        "severity",
+        "app_name",
+        "procid",
+        "msgid",
+        "structured_data",
+        "message",
+        "logger",
+        "level",
+        "request_id",
+        "instance",
+        "project",
+        "event",
+        "migration",
+        "fields",
+        "host_start",
+        "sequence",
+        "flags",
+    }
