@@ -1,0 +1,101 @@
+"""`/api/v1`: what the command line asks the collector. JSON rows under the names of the row's columns."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from cloud.logs.emit.levels import severity_number
+from cloud.logs.query.commits import Commits
+from cloud.logs.query.reader import GROUPS, MAX_ROWS, Filter, Reader
+
+PAGE_ROWS = 1000
+IDLE_S = 10.0  # a comment goes out this often, so that both ends notice a dead connection
+
+router = APIRouter(prefix="/api/v1")
+
+
+def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def _commits(request: Request) -> Commits:
+    commits: Commits = request.app.state.commits
+    return commits
+
+
+def _filter(
+    host: str | None = None,
+    service: str | None = None,
+    severity: Annotated[str | None, Query(description="This severity and worse, e.g. `warning`.")] = None,
+    request_id: str | None = None,
+    instance: str | None = None,
+    field: Annotated[list[str] | None, Query(description="`KEY=VALUE` of the JSON body.")] = None,
+) -> Filter:
+    try:
+        number = None if severity is None else severity_number(severity)
+    except ValueError as exc:
+        raise HTTPException(422, str(exc)) from exc
+    pairs = [pair.partition("=") for pair in field or ()]
+    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[1])]:
+        raise HTTPException(422, f"cannot use field {wrong[0]!r}: expected KEY=VALUE")
+    return Filter(host, service, number, request_id, instance, {key: value for key, _, value in pairs})
+
+
+WantedFilter = Annotated[Filter, Depends(_filter)]
+TheReader = Annotated[Reader, Depends(_reader)]
+
+
+@router.get("/rows")
+async def rows(
+    reader: TheReader, wanted: WantedFilter, n: Annotated[int, Query(ge=0, le=MAX_ROWS)] = 50
+) -> list[dict[str, Any]]:
+    """The newest `n` rows, in order of arrival."""
+    return await to_thread.run_sync(reader.newest, wanted, n, reader.committed_row_id)
+
+
+@router.get("/count")
+async def count(
+    reader: TheReader, wanted: WantedFilter, by: Annotated[list[str] | None, Query()] = None
+) -> list[dict[str, Any]]:
+    """How many rows there are, for each value of the names in `by`."""
+    if unknown := sorted(set(by or ()) - set(GROUPS)):
+        raise HTTPException(422, f"cannot count by {', '.join(unknown)}: expected some of {', '.join(GROUPS)}")
+    return await to_thread.run_sync(reader.count, wanted, tuple(by or ()))
+
+
+@router.get("/tail", response_class=EventSourceResponse)
+async def tail(
+    reader: TheReader,
+    commits: Annotated[Commits, Depends(_commits)],
+    wanted: WantedFilter,
+    n: Annotated[int, Query(ge=0, le=MAX_ROWS)] = 50,
+    after: Annotated[int | None, Query(ge=0, description="Go on behind this row_id; `n` then has no say.")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """History, then what arrives: events `row` in order of arrival, and `live` where the history ends.
+
+    Each id is a row_id to resume from. A slow client gets its rows late, never not: they wait in the store.
+    """
+    position = reader.committed_row_id
+    if after is None:
+        for row in await to_thread.run_sync(reader.newest, wanted, n, position):
+            yield _event(row)
+    else:
+        position = min(after, position)  # a store that was replaced counts anew
+    yield ServerSentEvent(event="live", id=str(position), data={"row_id": position})
+    while not commits.is_closed:
+        if not await commits.beyond(position, IDLE_S):
+            yield ServerSentEvent(comment="idle")
+            continue
+        committed = reader.committed_row_id
+        page = await to_thread.run_sync(reader.after, wanted, PAGE_ROWS, position, committed)
+        for row in page:
+            yield _event(row)
+        position = page[-1]["row_id"] if len(page) == PAGE_ROWS else committed
+
+
+def _event(row: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(event="row", id=str(row["row_id"]), data=row)

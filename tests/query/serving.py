@@ -1,0 +1,50 @@
+"""The collector's HTTP application over a store, served in a thread as the collector serves it."""
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.http import make_app
+from cloud.logs.collector.metrics import Metrics
+from tests.waiting import wait_until
+
+
+class Served:
+    """A server on `port` (0: a free one) from `with` to its end, or to `stop`."""
+
+    def __init__(self, store: DuckDbStore, port: int = 0) -> None:
+        self._store = store
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._stop = threading.Event()
+        self._server: uvicorn.Server | None = None
+
+    async def _serve(self) -> None:
+        app = make_app(self._store, Metrics())
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        await asyncio.to_thread(self._stop.wait)
+        app.state.commits.close()
+        self._server.should_exit = True
+        await serving
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        wait_until(lambda: self._server is not None and self._server.started, what="the server")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
