@@ -1,0 +1,44 @@
+"""nova-compute: looks after one host, and says every report interval what that host has left."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from oslo_config import cfg
+
+from cloud.logs.emit import logger
+from cloud.logs.events import SERVICE
+from cloud.services.compute.resources import HostResources, ResourceError, read_resources
+
+
+class ComputeManager:
+    """Implements the daemon's `Manager`."""
+
+    def __init__(self, read: Callable[[], HostResources], clock_s: Callable[[], float] = time.monotonic) -> None:
+        """`read` gives the host's resources, `clock_s` monotonic seconds."""
+        self._read = read
+        self._clock_s = clock_s
+        self._started_s = clock_s()
+
+    def start(self) -> None:
+        self._started_s = self._clock_s()
+
+    def report(self) -> None:
+        try:
+            resources = self._read()
+        except ResourceError as exc:
+            logger.bind(error=str(exc)).warning("cannot audit resources")
+            return
+        logger.bind(
+            event=SERVICE.event("up"), uptime_s=round(self._clock_s() - self._started_s), **asdict(resources)
+        ).log("AUDIT", "resources audited")
+
+    def stop(self) -> None:
+        """Nothing to put down: no instance is run yet."""
+
+
+def make_manager(conf: cfg.ConfigOpts) -> ComputeManager:
+    """The manager as `conf` says."""
+    state_path = Path(conf.state_path)
+    return ComputeManager(lambda: read_resources(state_path))

@@ -1,0 +1,82 @@
+"""nova-compute's reports."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from cloud.logs.emit.levels import AUDIT
+from cloud.services.compute.manager import ComputeManager, make_manager
+from cloud.services.compute.resources import HostResources, ResourceError
+from cloud.services.configuration import read_configuration
+
+HAVE = HostResources(vcpus=4, memory_mb=16000, free_memory_mb=8000, disk_gb=100, free_disk_gb=40)
+Line = tuple[str, str, dict[str, object]]
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Line]]:
+    """What is logged: level, message and bound fields."""
+    said: list[Line] = []
+    with suppress(ValueError):  # set by another test in this process
+        logger.level("AUDIT", no=AUDIT)
+
+    def take(message: object) -> None:
+        record = message.record  # type: ignore[attr-defined]
+        said.append((record["level"].name, record["message"], record["extra"]))
+
+    logger.remove()
+    sink = logger.add(take, level=0, catch=False)
+    yield said
+    logger.remove(sink)
+
+
+def test_report_is_an_audit_of_what_the_host_has_left(lines: list[Line]) -> None:
+    clock = iter([100.0, 200.0, 260.4])
+    manager = ComputeManager(lambda: HAVE, lambda: next(clock))
+    manager.start()
+    manager.report()
+    manager.stop()
+    assert lines == [
+        (
+            "AUDIT",
+            "resources audited",
+            {
+                "event": "service.up",
+                "uptime_s": 60,
+                "vcpus": 4,
+                "memory_mb": 16000,
+                "free_memory_mb": 8000,
+                "disk_gb": 100,
+                "free_disk_gb": 40,
+            },
+        )
+    ]
+
+
+def test_resources_that_cannot_be_read_are_a_warning_and_the_next_report_tries_again(lines: list[Line]) -> None:
+    outcomes: list[HostResources | None] = [None, HAVE]
+
+    def read() -> HostResources:
+        found = outcomes.pop(0)
+        if found is None:
+            raise ResourceError("cannot read resources of /srv: gone")
+        return found
+
+    manager = ComputeManager(read)
+    manager.start()
+    manager.report()
+    manager.report()
+    assert lines[0] == ("WARNING", "cannot audit resources", {"error": "cannot read resources of /srv: gone"})
+    assert lines[1][:2] == ("AUDIT", "resources audited")
+
+
+def test_manager_audits_the_disk_of_state_path(tmp_path: Path, lines: list[Line]) -> None:
+    file = tmp_path / "nova.conf"
+    file.write_text(f"[DEFAULT]\nhost = a\nstate_path = {tmp_path}\n")
+    manager = make_manager(read_configuration([file]))
+    manager.start()
+    manager.report()
+    assert lines[0][2]["event"] == "service.up"
