@@ -1,0 +1,141 @@
+"""`cloud log`: collect, replay and read logs."""
+
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_ADDRESS = "unix:/run/nova/log.sock"
+
+
+@click.group()
+def log() -> None:
+    """Collect, replay and read logs."""
+
+
+@log.command()
+@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="collector.toml; options win.")
+@click.option("--listen", multiple=True, metavar="URL", help="tcp://HOST:PORT; may repeat.")
+@click.option("--http", metavar="HOST:PORT", help="Where the query API is served.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The directory of the store.")
+@click.option("--allow-plaintext", is_flag=True, default=None, help="Let plain TCP listen beyond loopback.")
+def collector(
+    file: Path | None, listen: tuple[str, ...], http: str | None, data: Path | None, allow_plaintext: bool | None
+) -> None:
+    """Take syslog over TCP into DuckDB until SIGTERM. A port of 0 takes a free one; stdout says which."""
+    from cloud.logs.collector.listener import ListenError
+    from cloud.logs.collector.server import run_collector
+    from cloud.logs.collector.settings import SettingsError, load_settings
+    from cloud.logs.collector.store import StoreError
+    from cloud.logs.emit.settings import LogSettings
+    from cloud.logs.emit.setup import set_up_logging
+
+    set_up_logging(LogSettings(level=20), service="collector", host="-")  # stderr: it never logs into itself
+    try:
+        settings = load_settings(file, listen=listen, http=http, data=data, allow_plaintext=allow_plaintext)
+        sys.exit(run_collector(settings, click.echo))
+    except (SettingsError, ListenError, StoreError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+@log.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--host", required=True, help="The host whose log this is to be.")
+@click.option("--address", default=DEFAULT_ADDRESS, show_default=True, help="That host's log socket.")
+@click.option("--shift-to", type=click.Choice(["now"]), help="Move all times so that the last line happens now.")
+@click.option("--service", help="The service, where neither lines nor file name tell.")
+@click.option("--name", help="What the records carry as `replay`; random by default.")
+def replay(
+    file: Path, host: str, address: str, shift_to: str | None, service: str | None, name: str | None
+) -> None:
+    """Send a nova log file through a host's rsyslog, with each line's own service, level and ids."""
+    from cloud.logs.replay.file import new_name, replay_file
+    from cloud.logs.replay.sender import ReplayError
+
+    name = name or new_name()
+    try:
+        sent = replay_file(
+            file, address=address, host=host, name=name, is_shifted=shift_to is not None, service=service
+        )
+    except ReplayError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"replay {name}: sent {sent.records} records from {sent.lines} lines")
+    for (sender, severity), number in sorted(sent.by_service_and_severity.items()):
+        click.echo(f"  {sender:20} {severity:8} {number:8}")
+
+
+@log.command()
+@click.option("--host", help="Only this host.")
+@click.option("--service", help="Only this service, e.g. nova-compute.")
+@click.option("--severity", help="This severity and worse, e.g. warning.")
+@click.option("--request", "request_id", help="Only this request id.")
+@click.option("--instance", help="Only this instance (UUID).")
+@click.option("--field", multiple=True, metavar="KEY=VALUE", help="Only this value of a field; may repeat.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what arrives.")
+@click.option("-n", "number", type=click.IntRange(0, 10_000), default=50, show_default=True, help="Rows of history.")
+@click.option("--output", type=click.Choice(["pretty", "json", "raw"]), default="pretty", show_default=True)
+@click.option("--url", envvar="CLOUD_LOG_URL", default=DEFAULT_URL, show_default=True, help="The collector's HTTP.")
+def tail(
+    *,
+    host: str | None,
+    service: str | None,
+    severity: str | None,
+    request_id: str | None,
+    instance: str | None,
+    field: tuple[str, ...],
+    follow: bool,
+    number: int,
+    output: str,
+    url: str,
+) -> None:
+    """Show the newest lines, then those that arrive, each once and in order of arrival."""
+    from cloud.logs.query.client import ClientError, CollectorClient
+    from cloud.logs.query.output import formatter
+
+    options = {
+        "host": host,
+        "service": service,
+        "severity": severity,
+        "request_id": request_id,
+        "instance": instance,
+        "field": field,
+        "n": number,
+    }
+    parameters = {key: value for key, value in options.items() if value not in (None, ())}
+    terminal = sys.stdout.isatty()
+    render = formatter(output, terminal=terminal, colour=terminal and "NO_COLOR" not in os.environ)
+
+    def away(why: str) -> None:
+        click.echo(f"cloud log tail: {why}", err=True)
+
+    _end_with_the_reader_of_stdout()
+    try:
+        with CollectorClient(url) as client:
+            for row in client.tail(parameters, away) if follow else client.rows(parameters):
+                sys.stdout.write(render(row) + "\n")
+                sys.stdout.flush()
+    except ClientError as exc:
+        raise click.ClickException(str(exc)) from exc
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except BrokenPipeError:
+        # The reader has enough. Python would flush once more at exit, into the same closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _end_with_the_reader_of_stdout() -> None:
+    """Interrupt this process as Ctrl-C does when a pipe's reader goes, be it in an hour without a line to write."""
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are reported always, and nothing else is wanted
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, name="stdout", daemon=True).start()

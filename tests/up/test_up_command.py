@@ -1,0 +1,122 @@
+"""`cloud up` as a process: what it shows, and that nothing outlives it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud.logs.query.client import CollectorClient
+from cloud.up.machine import Machine
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
+
+UP = [sys.executable, "-m", "cloud", "up"]
+REAL_LOG = Path(__file__).parents[3] / "shared" / "data" / "OpenStack_2k.log"
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="t-"))  # short: a socket's path has 107 bytes at most
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def processes_of(directory: Path) -> list[str]:
+    """The command lines of running processes that name `directory`; zombies have none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(directory) in command:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def start_up(directory: Path) -> "subprocess.Popen[str]":
+    """`cloud up` on free ports, once its tail shows the first line of the log."""
+    command = [*UP, "--data", str(directory), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("20"):
+            break
+    return process
+
+
+def test_once_compares_our_own_log_and_exits_0(directory: Path) -> None:
+    done = subprocess.run([*UP, "--once", "--data", str(directory)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "sent and stored agree"
+    assert done.returncode == 0
+    assert processes_of(directory) == []
+
+
+def test_all_2000_lines_of_a_real_cloud_are_stored_under_their_services_and_severities(directory: Path) -> None:
+    if not REAL_LOG.exists():
+        pytest.skip(f"needs {REAL_LOG.name}: the log of a real cloud, which its licence keeps out of this repository")
+    command = [*UP, "--once", "--data", str(directory), "--replay", str(REAL_LOG)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-7:] == [
+        "service              severity       sent   stored",
+        "nova-api             info           1060     1060",
+        "nova-compute         info            902      902",
+        "nova-compute         warning          31       31",
+        "nova-scheduler       info              7        7",
+        "all                                 2000     2000",
+        "sent and stored agree",
+    ]
+    assert done.returncode == 0
+
+
+def test_ctrl_c_ends_all_with_0_and_leaves_no_socket(directory: Path) -> None:
+    with start_up(directory) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert processes_of(directory) == []
+    assert [path for path in directory.rglob("*") if path.is_socket() or path.suffix == ".pid"] == []
+
+
+def test_a_killed_cloud_up_leaves_no_process(directory: Path) -> None:
+    with start_up(directory) as process:
+        process.kill()
+        process.communicate(timeout=20)
+    wait_until(lambda: processes_of(directory) == [], 15, "the end of all that it had started")
+
+
+def test_a_program_that_dies_is_named_and_ends_the_rest(directory: Path) -> None:
+    with start_up(directory) as process:
+        (pid_file,) = directory.rglob("rsyslogd.pid")
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert err == "Error: rsyslogd ended with -9: without a word\n"
+    assert processes_of(directory) == []
+
+
+def test_without_rsyslogd_services_send_straight_to_the_collector(directory: Path) -> None:
+    machine = Machine(directory, "compute-07", listen="tcp://127.0.0.1:0", http="127.0.0.1:0")
+    machine.has_rsyslog = False
+    with machine:
+        machine.start()
+        assert machine.syslog_address == machine.syslog_url
+        with CollectorClient(machine.http_url) as client:
+            wait_until(lambda: len(client.rows({"host": "compute-07"})) >= 2, what="the first lines of nova-compute")
+            rows = client.rows({"host": "compute-07"})
+    assert [row["event"] for row in rows[:2]] == ["service.start", "service.up"]
+    assert {row["facility"] for row in rows} == {"local1"}
+    assert all("sequence" not in row for row in rows)
+
+
+def test_a_directory_too_deep_for_a_socket_gets_one_elsewhere(directory: Path) -> None:
+    deep = directory / ("d" * 100)
+    done = subprocess.run([*UP, "--once", "--data", str(deep)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
