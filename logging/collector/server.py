@@ -21,6 +21,7 @@ from cloud.logs.collector.settings import CollectorSettings
 from cloud.logs.collector.writer import Writer
 
 HTTP_STOP_S = 2
+START_POLL_S = 0.005
 
 
 class _HttpServer(uvicorn.Server):
@@ -82,6 +83,8 @@ async def _serve(
         listener.start(broken)
     serving = asyncio.create_task(http.serve(sockets=[http_socket]))
     serving.add_done_callback(lambda _: stop.set())
+    while not (http.started or serving.done()):  # uvicorn has no event for it; a stop before it would find half a server
+        await asyncio.sleep(START_POLL_S)
     host, port = http_socket.getsockname()[:2]
     for listener in listeners:
         announce(f"syslog {listener.url}")
@@ -93,7 +96,8 @@ async def _serve(
     # Senders first, then what they have sent, then those who read it.
     await asyncio.gather(*(asyncio.to_thread(listener.stop) for listener in listeners))
     await asyncio.to_thread(writer.stop)
-    app.state.commits.close()
+    if http.started:
+        app.state.commits.close()
     http.should_exit = True
     await serving
     return 1 if is_broken else 0
