@@ -83,7 +83,8 @@ async def _serve(
         listener.start(broken)
     serving = asyncio.create_task(http.serve(sockets=[http_socket]))
     serving.add_done_callback(lambda _: stop.set())
-    while not (http.started or serving.done()):  # uvicorn has no event for it; a stop before it would find half a server
+    # A stop before this would find half a server, and uvicorn has no event for it.
+    while not (http.started or serving.done()):  # noqa: ASYNC110
         await asyncio.sleep(START_POLL_S)
     host, port = http_socket.getsockname()[:2]
     for listener in listeners:

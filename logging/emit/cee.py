@@ -73,7 +73,7 @@ class CeeFormatter(JsonFormatter):
         if stack := message_dict.get("stack_info"):
             log_data["stack"] = redact_text(str(stack))
         taken = {TRUNCATED, *log_data} - set(context)
-        for key, value in redact_fields(own).items():
+        for key, value in _redacted(own).items():
             name = key
             while name in taken:
                 name += "_"
@@ -94,10 +94,25 @@ class TerminalFormatter(logging.Formatter):
         head = f"{self.formatTime(record, '%Y-%m-%d %H:%M:%S')}.{int(record.msecs):03d} {record.process}"
         lines = [f"{head} {record.levelname} {record.name} [{request}] {instance}{record.getMessage()}"]
         if fields := _fields_of(record):
-            lines[0] += " " + " ".join(f"{key}={value}" for key, value in redact_fields(fields).items())
+            lines[0] += " " + " ".join(f"{key}={value}" for key, value in _redacted(fields).items())
         if record.exc_info and record.exc_info[0] is not None:
             lines.append(self.formatException(record.exc_info))
         return redact_text("\n".join(lines))
+
+
+def _redacted(fields: Mapping[Any, object]) -> dict[str, object]:
+    """`fields` without secrets; one that raises, or that another thread is changing, does not take the rest along."""
+    try:
+        return redact_fields(fields)
+    except Exception:  # noqa: BLE001 - a foreign mapping may raise anything
+        return {text_of(key): _redacted_alone(text_of(key), value) for key, value in fields.items()}
+
+
+def _redacted_alone(key: str, value: object) -> object:
+    try:
+        return redact_fields({key: value}).popitem()[1]
+    except Exception as exc:  # noqa: BLE001 - as above
+        return f"<{type(value).__name__}: cannot be read, {type(exc).__name__}>"
 
 
 def _fields_of(record: logging.LogRecord) -> Mapping[Any, object]:

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -203,6 +203,26 @@ def test_keys_that_are_no_strings_become_text() -> None:
     assert content["(2, 3)"] == "pair"
     assert content["None"] == "none"
     assert content["nested"] == {"k": {"4": 5}}
+
+
+class Torn(Mapping[str, object]):
+    """As a dict that another thread changes while it is read."""
+
+    def __getitem__(self, key: str) -> object:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_field_that_cannot_be_read_does_not_take_the_others_along() -> None:
+    content = body(record(fields={"torn": Torn(), "event": "canary", "password": "hunter2"}))
+    assert content["message"] == "instance spawned"
+    assert content["torn"] == "<Torn: cannot be read, RuntimeError>"
+    assert (content["event"], content["password"]) == ("canary", "***")
 
 
 def test_secrets_do_not_leave() -> None:

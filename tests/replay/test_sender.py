@@ -198,7 +198,7 @@ def test_peer_that_takes_nothing_ends_the_replay_with_the_record(path: Path) -> 
 
 def test_thousands_arrive_in_order_at_a_real_socket(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "SEND_TIMEOUT_S", 10.0)
-    numbers: list[int] = []
+    numbers: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(path))
         receiver.settimeout(10)
