@@ -204,6 +204,8 @@ _BARE_END = rf"(?:\s|{_STOP})"
 _BARE = _until(_BARE_END, "bare")
 _QUOTED_END = rf"(?<!\\)(?P=quote){_END}"
 _QUOTED = rf"""(?P<quote>{_WRAPPED_QUOTE}|["'`]){_until(_QUOTED_END, "quoted", least=0)}(?:(?P=quote)|\Z)"""
+_PAIR = rf"[\[(]\s{{0,8}}[ub]{{0,2}}{_QUOTE}[\w.-]{{0,40}}?{_NAME}{_QUOTE}\s{{0,8}},"
+_PAIR_CHARS = 200
 _BLANK = r"""(?:
     (?:none|null|nil|undefined|true|false|yes|no|must|too|not|invalid|required|missing|expired|filter_factory)
     (?=[\s"'`\\&<>|]|[,;:.)\]}]{1,8}(?:[\s"'`\\&<]|\Z)|[,;][\w.-]{1,64}["']?\s?[:=]|\Z)
@@ -333,7 +335,19 @@ _RULES: Final = (
         "password",
     ),
     _rule(
-        rf"[\[(]\s{{0,8}}[ub]{{0,2}}{_QUOTE}[\w.-]{{0,40}}?{_NAME}{_QUOTE}\s{{0,8}},{_VALUE}(?=\s{{0,8}}[\])])",
+        # A pair as Python and JSON write it: `('password', 'x')`. What is long is taken for a secret wherever it ends:
+        # to look for the bracket behind a far quote from every pair would take the square of the length.
+        rf"""{_PAIR}\s{{0,8}}[ub]{{0,2}}(?P<quote>{_WRAPPED_QUOTE}|["'`])
+        (?P<quoted>(?:(?!{_QUOTED_END}).){{0,{_PAIR_CHARS}}})(?P=quote)(?=\s{{0,8}}[\])])""",
+        *_NAME_TRIGGERS,
+    ),
+    _rule(
+        rf"""{_PAIR}\s{{0,8}}[ub]{{0,2}}(?P<quote>{_WRAPPED_QUOTE}|["'`])
+        (?=(?:(?!{_QUOTED_END}).){{{_PAIR_CHARS + 1}}}){_until(_QUOTED_END, "quoted")}""",
+        *_NAME_TRIGGERS,
+    ),
+    _rule(
+        rf"{_PAIR}[ \t]*(?!{_BLANK}|\s|[ub]{{0,2}}{_QUOTE})([^\s,\[\](){{}}]{{1,{_PAIR_CHARS}}})(?=\s{{0,8}}[\])])",
         *_NAME_TRIGGERS,
     ),
     _rule(r"(?<=[\s\"'])[\w.-]{1,32}:([^\s\"'|]{1,128})[\"']?\s{0,4}\|\s{0,4}(?:sudo\s)?chpasswd", "chpasswd"),
