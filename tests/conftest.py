@@ -1,6 +1,7 @@
 """What holds for every test: the fast ones first, and in CI no skip that nobody has allowed."""
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ def allowed_skips() -> dict[str, str]:
     lines = ALLOWED_SKIPS.read_text().splitlines()
     pairs = (line.partition("#") for line in lines if line.strip() and not line.startswith("#"))
     return {node.strip(): reason.strip() for node, _, reason in pairs}
+
+
+def pytest_configure() -> None:
+    """A shell starts what it runs in the background with SIGINT ignored, and children inherit that: undo it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -130,12 +130,16 @@ def tail(
 
 
 def _end_with_the_reader_of_stdout() -> None:
-    """Interrupt this process as Ctrl-C does when a pipe's reader goes, be it in an hour without a line to write."""
+    """End as Ctrl-C does when a pipe's reader goes, be it in an hour without a line to write."""
+
+    def reader_went(*_: object) -> None:
+        raise KeyboardInterrupt  # a BrokenPipeError would pass for a lost connection, wherever it hits the client
 
     def watch() -> None:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are reported always, and nothing else is wanted
         poll.poll()
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGUSR1)  # not SIGINT, which a background job may have been told to ignore
 
+    signal.signal(signal.SIGUSR1, reader_went)
     threading.Thread(target=watch, name="stdout", daemon=True).start()
