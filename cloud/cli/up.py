@@ -36,7 +36,8 @@ def up(
     from cloud.logs.query.client import ClientError
     from cloud.logs.replay.sender import ReplayError
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C: through the finally of all that runs
+    # As Ctrl-C: through the finally of all that runs. What ends --once early has not shown that anything agrees.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM if once else 0))
     machine = Machine(
         data,
         host,
@@ -56,7 +57,7 @@ def up(
                 machine.check()
                 time.sleep(WATCH_S)
     except KeyboardInterrupt:
-        sys.exit(0)
+        sys.exit(128 + signal.SIGINT if once else 0)
     except (ClientError, InventoryError, ProcessError, ReplayError, OSError) as exc:
         raise click.ClickException(str(exc)) from exc
 

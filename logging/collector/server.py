@@ -33,7 +33,7 @@ class _HttpServer(uvicorn.Server):
 
 
 def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) -> int:
-    """Run until SIGTERM or SIGINT; the exit code is 0 then, and 1 when the store broke.
+    """Run until SIGTERM or SIGINT; the exit code is 0 then, and 1 when the store, a thread or the HTTP server broke.
 
     `announce` hears `syslog tcp://...` for each listener, `http http://...`, and `ready` when both take connections.
     `StoreError`, `ListenError` and `SettingsError` before anything has started.
@@ -93,6 +93,7 @@ async def _serve(
     announce("ready")
 
     await stop.wait()
+    has_died = is_broken or serving.done()
     logger.info("collector stopping")
     # Senders first, then what they have sent, then those who read it.
     await asyncio.gather(*(asyncio.to_thread(listener.stop) for listener in listeners))
@@ -101,7 +102,7 @@ async def _serve(
         app.state.commits.close()
     http.should_exit = True
     await serving
-    return 1 if is_broken else 0
+    return 1 if has_died or is_broken else 0
 
 
 def _bound(host: str, port: int) -> socket.socket:

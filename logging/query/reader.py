@@ -1,4 +1,4 @@
-"""From a filter to rows: the newest ones, those after a row, and counts. The one place that writes SQL."""
+"""From a filter to rows: the newest ones, those after a row, and counts. The one place where a question becomes SQL."""
 
 import json
 from collections.abc import Mapping, Sequence

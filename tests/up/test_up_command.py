@@ -85,6 +85,16 @@ def test_ctrl_c_ends_all_with_0_and_leaves_no_socket(directory: Path) -> None:
     assert [path for path in directory.rglob("*") if path.is_socket() or path.suffix == ".pid"] == []
 
 
+def test_once_that_is_ended_early_does_not_exit_0(directory: Path) -> None:
+    with subprocess.Popen([*UP, "--once", "--data", str(directory)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # all is started, nothing is compared yet
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert processes_of(directory) == []
+
+
 def test_a_killed_cloud_up_leaves_no_process(directory: Path) -> None:
     with start_up(directory) as process:
         process.kill()
