@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -13,7 +14,7 @@ from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.metrics import Metrics
 from cloud.logs.collector.row import RECEIVED
-from cloud.logs.collector.store import StoreError
+from cloud.logs.collector.store import DayTable, StoreError
 from cloud.logs.collector.writer import Writer
 from tests.collector.batches import DAY_US, NOON_US, numbered, received, table_of
 from tests.waiting import wait_until
@@ -113,7 +114,7 @@ def test_nul_and_long_messages_come_back_as_they_were(store: DuckDbStore) -> Non
 
 def test_times_are_utc_wherever_the_machine_is(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from cloud.logs.collector.duckdb_store import DuckDbStore;"  # noqa: S608 - a program  # noqa: S608
+        "from pathlib import Path; from cloud.logs.collector.duckdb_store import DuckDbStore;"  # noqa: S608 - a program
         "from tests.collector.batches import numbered;"
         f"store = DuckDbStore(Path({str(tmp_path)!r})); store.append(numbered(0, 1));"
         "table = store.days()[0].sql_name;"
@@ -252,7 +253,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ):
         pytest.skip("mounting a small file system takes root")
     yield disk
-    subprocess.check_call(["umount", disk])
+    subprocess.check_call(["umount", "-l", disk])
 
 
 def fill(disk: Path, free_bytes: int = 0) -> Path:
@@ -266,8 +267,13 @@ def incompressible(batch: int, rows: int) -> list[bytes]:
     return [b"<13>1 - h a - - - %d %s" % (batch, os.urandom(500).hex().encode()) for _ in range(rows)]
 
 
-@pytest.mark.parametrize("rows", [100, 20_000], ids=["write-ahead log", "checkpoint"])
-def test_a_full_disk_refuses_batches_whole_and_takes_them_when_there_is_room(small_disk: Path, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "rows"), [("2m", 100), ("2m", 20_000), ("24m", 5000)], ids=["write-ahead log", "row group", "checkpoint"]
+)
+def test_a_full_disk_refuses_batches_whole_and_takes_them_when_there_is_room(
+    small_disk: Path, size: str, rows: int
+) -> None:
+    subprocess.check_call(["mount", "-o", f"remount,size={size}", small_disk])
     store = DuckDbStore(small_disk / "data")
     stored = 0
     batch = table_of(*incompressible(0, rows))
@@ -285,6 +291,26 @@ def test_a_full_disk_refuses_batches_whole_and_takes_them_when_there_is_room(sma
     store.close()
     store = DuckDbStore(small_disk / "data")
     assert len(messages(store)) == store.committed_row_id == stored + rows + 1
+    store.close()
+
+
+def test_a_commit_that_was_said_to_fail_and_did_not_is_stored_once(tmp_path: Path) -> None:
+    class Lying(DuckDbStore):
+        is_lying = True
+
+        def _insert(self, rows: pa.Table, table: DayTable) -> None:
+            super()._insert(rows, table)
+            if self.is_lying:
+                raise duckdb.IOException("the database has been invalidated")
+
+    store = Lying(tmp_path)
+    with pytest.raises(StoreError):
+        store.append(numbered(0, 3))
+    assert store.committed_row_id == 0
+    store.is_lying = False
+    assert store.append(numbered(0, 3)) == 3
+    assert store.append(numbered(3, 1)) == 1
+    assert (messages(store), store.committed_row_id) == (["0", "1", "2", "3"], 4)
     store.close()
 
 

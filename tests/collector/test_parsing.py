@@ -282,7 +282,7 @@ BODIES = st.recursive(
 ).map(lambda value: b"<13>1 - h a - - - @cee: " + json.dumps({"message": "m", "x": value, "level": value}).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(HOSTILE | BODIES, max_size=5))
 def test_whatever_arrives_is_one_row_each_that_the_database_takes(
     logs: duckdb.DuckDBPyConnection, messages: list[bytes]
