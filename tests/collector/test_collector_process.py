@@ -164,25 +164,25 @@ def test_it_stops_within_five_seconds_with_open_tails_and_open_senders(collector
     sender = socket.create_connection(("127.0.0.1", collector.syslog_port))
     sender.sendall(b"<13>1 - h a - - - first\n")
     wait_until(collector.rows, what="the row")
-    ended = threading.Event()
-    is_live = threading.Event()
+    live = threading.Semaphore(0)
+    ended: list[str] = []
 
     def tail() -> None:
         with httpx.stream("GET", f"{collector.http.base_url}/api/v1/tail", timeout=10, trust_env=False) as response:
             for line in response.iter_lines():
                 if line == "event: live":
-                    is_live.set()
-        ended.set()
+                    live.release()
+        ended.append("tail")
 
     tails = [threading.Thread(target=tail) for _ in range(3)]
     for each in tails:
         each.start()
-    assert is_live.wait(10)
+    assert all(live.acquire(timeout=10) for _ in tails)
     sender.sendall(b"<13>1 - h a - - - last, without its end")
     assert collector.stop() == 0
-    assert ended.wait(10)
     for each in tails:
-        each.join()
+        each.join(10)
+    assert len(ended) == 3
     sender.close()
 
 
