@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from cloud.logs.generator.check_database import check_database
 from cloud.logs.generator.check_levels import check_levels
 from cloud.logs.generator.check_rsyslog import check_rsyslog
 from cloud.logs.generator.finding import Finding
@@ -18,8 +19,8 @@ def check_directory(directory: Path) -> list[Finding]:
 
 
 def check_tree(tree: HostTree) -> list[Finding]:
-    """What would not work first, then what would not show. Opens no socket and makes no file that the tree names."""
-    return [*check_rsyslog(tree), *_check_logging_confs(tree), *check_levels(tree)]
+    """What would not work or must not be, then what would not show. Opens no socket, makes none of the tree's files."""
+    return [*check_rsyslog(tree), *_check_logging_confs(tree), *check_database(tree), *check_levels(tree)]
 
 
 def _check_logging_confs(tree: HostTree) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloud.logs.emit.levels import SEVERITIES, severity_number, severity_of
+from cloud.logs.emit.redact import redact_text
 from cloud.logs.events import MIGRATION, MIGRATION_SERVICES, SUFFIX_LEVELS
 from cloud.logs.generator.finding import Finding
 from cloud.logs.generator.logging_conf import Logger, LoggingConfError, read_logging_conf
@@ -40,7 +41,8 @@ def _check_sources(tree: HostTree, nova_conf: Path) -> Iterator[Finding]:
             if own_files:
                 options |= default_options(service_conf(nova_conf, service))
         except (OSError, ValueError, configparser.Error) as exc:
-            yield Finding(tree.host, nova_conf, "error", f"cannot read the options of {service}: {exc}")
+            cause = redact_text(str(exc))  # a parser's complaint quotes the line
+            yield Finding(tree.host, nova_conf, "error", f"cannot read the options of {service}: {cause}")
             continue
         source = service_conf(nova_conf, service) if own_files else nova_conf
         log_config = next((options[key] for key in _LOG_CONFIG if options.get(key)), None)

@@ -14,9 +14,18 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 1123 2.1
 _PATH = re.compile(r"/[A-Za-z0-9/._+@=-]*")
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*)://[A-Za-z0-9._~:/?#\[\]@!$&'()+*,;=%-]+")  # RFC 3986 2.2, 2.3
+_TRANSPORT_SCHEMES = ("amqp", "amqps", "redis", "rediss", "redis+socket")
+_DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+_IS_DATABASE = "it is the key database, and only for the services that may open it"
 _RENDERED_OPTIONS = {
     "host": "it is the host's name",
     "state_path": "it is paths.state",
+    "transport_url": "it is the key transport_url",
+    "transport-url": "it is the key transport_url",
+    "connection": _IS_DATABASE,
+    "sql_connection": _IS_DATABASE,  # as the guide's nova.conf has it
+    "sql-connection": _IS_DATABASE,
     "log-config": "each service gets its own",
     "log_config": "each service gets its own",
     "log_config_append": "each service gets its own",
@@ -45,6 +54,25 @@ def _path(value: str) -> str:
     if ".." in value.split("/"):
         raise ValueError(f"{value!r} must not contain ..")
     return "/" + value.strip("/")
+
+
+def _url(value: object, schemes: tuple[str, ...]) -> str:
+    """No message quotes `value`: it may hold a password."""
+    if not isinstance(value, str):
+        raise ValueError("is not a URL")
+    match = _URL.fullmatch(value)
+    if match is None or match["scheme"] not in schemes:
+        expected = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"is not a URL of printable ASCII (others as %XX) that begins with one of {expected}")
+    return value
+
+
+def _transport_url(value: object) -> str:
+    return _url(value, _TRANSPORT_SCHEMES)
+
+
+def _database_url(value: object) -> str:
+    return _url(value, _DATABASE_SCHEMES)
 
 
 def _service(value: str) -> str:
@@ -81,10 +109,10 @@ def _option_name(value: str) -> str:
 
 def _option_value(value: object) -> str:
     if not isinstance(value, str | int | float):  # a bool is an int, and oslo.config reads True and False
-        raise ValueError(f"{value!r} is neither text nor a number nor a boolean")
+        raise ValueError(f"a {type(value).__name__} is neither text nor a number nor a boolean")
     text = str(value)
     if not text.isprintable():
-        raise ValueError(f"{text!r} holds a line break or another control character")
+        raise ValueError("the value holds a line break or another control character")  # it may be a secret
     return text
 
 
@@ -97,5 +125,7 @@ Facility = Annotated[str, AfterValidator(_facility)]
 Level = Annotated[str, AfterValidator(_level)]
 Severity = Annotated[int, BeforeValidator(_severity)]
 """A severity's name as RFC 5424 table 2 or syslog(3) has it, kept as its number: 0 emerg to 7 debug."""
+TransportUrl = Annotated[str, BeforeValidator(_transport_url)]
+DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 OptionName = Annotated[str, AfterValidator(_option_name)]
 OptionValue = Annotated[str, BeforeValidator(_option_value)]

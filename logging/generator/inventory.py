@@ -1,17 +1,19 @@
 """An inventory file -> what each host's files are rendered from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from cloud.logs.emit.redact import redact_text
 from cloud.logs.facilities import FACILITIES
 from cloud.logs.generator.fields import (
     AbsolutePath,
     Address,
+    DatabaseUrl,
     Facility,
     Hostname,
     Level,
@@ -20,6 +22,7 @@ from cloud.logs.generator.fields import (
     Port,
     Service,
     Severity,
+    TransportUrl,
 )
 from cloud.logs.generator.paths import PathError, Paths, derive_paths
 from cloud.logs.generator.strict_yaml import StrictYamlError, parse_yaml
@@ -46,7 +49,8 @@ def load_inventory(path: Path) -> "Inventory":
         return Inventory.model_validate(data)
     except ValidationError as exc:
         problems = "; ".join(_problem(error) for error in exc.errors(include_url=False))
-        raise InventoryError(f"cannot use inventory {path}: {problems}") from exc
+        # No type quotes a URL; what else may hold a secret, such as a key that lost its colon, is masked here.
+        raise InventoryError(f"cannot use inventory {path}: {redact_text(problems)}") from exc
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -64,7 +68,7 @@ def _shown(part: int | str) -> str:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # it may be a secret
 
 
 class CollectorAddress(_Part):
@@ -97,6 +101,7 @@ class PathSettings(_Part):
     log: AbsolutePath | None = None
     spool: AbsolutePath | None = None
     state: AbsolutePath | None = None
+    libvirt_log: AbsolutePath | None = None
 
     def given(self) -> dict[str, str]:
         return self.model_dump(exclude_none=True)
@@ -121,6 +126,8 @@ class HostEntry(_LevelSettings):
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
     profile: Profile | None = None
+    transport_url: TransportUrl | None = Field(default=None, repr=False)
+    database: DatabaseUrl | None = Field(default=None, repr=False)
 
     @field_validator("services")
     @classmethod
@@ -159,6 +166,8 @@ class Host:
     profile: Profile
     nova_severity: int
     system_severity: int
+    transport_url: str | None = field(repr=False)
+    database: str | None = field(repr=False)
 
     @property
     def syslog_address(self) -> str:
@@ -169,6 +178,11 @@ class Host:
     def facilities(self) -> tuple[str, ...]:
         """The facilities of the host's services, each once, in order."""
         return tuple(sorted({service.facility for service in self.services}))
+
+    @property
+    def has_libvirt(self) -> bool:
+        """Whether libvirt's log files are the host's business: it runs instances."""
+        return any(service.name == "nova-compute" for service in self.services)
 
 
 class Inventory(_LevelSettings):
@@ -182,6 +196,9 @@ class Inventory(_LevelSettings):
     profile: Profile = "default"
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
+    transport_url: TransportUrl | None = Field(default=None, repr=False)
+    database: DatabaseUrl | None = Field(default=None, repr=False)
+    """Only services that may open it get to see it."""
 
     def host(self, name: str) -> Host:
         """The host with everything filled in; InventoryError when there is none of that name."""
@@ -200,6 +217,8 @@ class Inventory(_LevelSettings):
             profile=profile,
             nova_severity=self.thresholds.nova if profile == "default" else _ERR,
             system_severity=self.thresholds.system if profile == "default" else _ERR,
+            transport_url=entry.transport_url or self.transport_url,
+            database=entry.database or self.database,
         )
 
     def _services(self, entry: HostEntry) -> Iterator[HostService]:

@@ -13,6 +13,7 @@ _BELOW_ROOT = {
     "log": "var/log/nova",
     "spool": "var/spool/rsyslog",
     "state": "var/lib/nova",
+    "libvirt_log": "var/log/libvirt",
 }
 
 
@@ -35,11 +36,18 @@ class Paths:
     log: PurePosixPath
     spool: PurePosixPath
     state: PurePosixPath
+    libvirt_log: PurePosixPath
+    """libvirt's, which makes it: libvirtd.log, and a file for each domain in qemu/."""
 
     @property
     def socket(self) -> PurePosixPath:
         """rsyslog's own, for the services: on systemd hosts /dev/log is journald's, which reformats and limits."""
         return self.run / "log.sock"
+
+    @property
+    def dev_log(self) -> PurePosixPath:
+        """What /dev/log is to a host of its own: for dnsmasq and libvirtd, where our own base configuration runs."""
+        return self.run / "dev-log"
 
     @property
     def syslog(self) -> PurePosixPath:
@@ -69,8 +77,9 @@ def derive_paths(given: Mapping[str, str]) -> Paths:
     for key, path in (("etc", paths.etc), ("rsyslog_d", paths.rsyslog_d)):
         if not path.is_relative_to(root):
             raise PathError(key, f"{path} is not below root {root}, so the tree has no place for it")
-    if (size := len(str(paths.socket).encode())) > MAX_SOCKET_PATH_BYTES:
-        raise PathError(
-            "run", f"socket {paths.socket} has {size} bytes, and a socket's path at most {MAX_SOCKET_PATH_BYTES}"
-        )
+    for socket in (paths.socket, paths.dev_log):
+        if (size := len(str(socket).encode())) > MAX_SOCKET_PATH_BYTES:
+            raise PathError(
+                "run", f"socket {socket} has {size} bytes, and a socket's path at most {MAX_SOCKET_PATH_BYTES}"
+            )
     return paths

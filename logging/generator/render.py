@@ -8,14 +8,21 @@ from pathlib import Path, PurePosixPath
 
 import jinja2
 
+from cloud.logs.emit.redact import redact_text
 from cloud.logs.events import FAMILIES, SINGLE_EVENTS
 from cloud.logs.generator.inventory import Host, Inventory
 
 REPORT_INTERVAL_S = 10  # nova's own default, written down because the age of a service's report decides up or down
+SERVICE_DOWN_TIME_S = 60  # nova's own default too, and for the same reason: the age from which a service is down
+DATABASE_SERVICES = ("nova-api", "nova-conductor", "nova-scheduler", "identity")
+"""Those that may open the database; nova-compute asks nova-conductor: whoever takes its host over has no way in."""
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
-_MODES = {"nova.conf": 0o640}  # it may hold a database's password
-_MODE = 0o644
+_MODE, _SECRET_MODE = 0o644, 0o640
+_LIBVIRTD_HEADER = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}[+]0000: "
+    "([0-9]{1,20}): (error|warning|info|debug) : "
+)
 
 
 class OutsideTreeError(ValueError):
@@ -34,22 +41,37 @@ def _render(host: Host) -> Iterator[tuple[str, str]]:
     def file(path: PurePosixPath, template: str, **values: object) -> tuple[str, str]:
         return paths.in_tree(path), templates.get_template(template).render(host=host, **values)
 
-    options = {"report_interval": str(REPORT_INTERVAL_S), **host.nova_options}
+    options = {
+        "report_interval": str(REPORT_INTERVAL_S),
+        "service_down_time": str(SERVICE_DOWN_TIME_S),
+        **host.nova_options,
+    }
     yield file(paths.etc / "nova.conf", "nova.conf.j2", options=options)
     for service in host.services:
-        yield file(paths.etc / f"{service.name}.conf", "service.conf.j2", service=service)
+        yield file(
+            paths.etc / f"{service.name}.conf",
+            "service.conf.j2",
+            service=service,
+            database_services=DATABASE_SERVICES,
+        )
         yield file(paths.etc / f"{service.name}-logging.conf", "service-logging.conf.j2", service=service)
     if host.syslog == "rsyslog":
-        yield file(paths.rsyslog_d / "60-nova.conf", "60-nova.conf.j2", event_pattern=event_pattern())
+        yield file(
+            paths.rsyslog_d / "60-nova.conf",
+            "60-nova.conf.j2",
+            event_pattern=event_pattern(),
+            libvirtd_header=_LIBVIRTD_HEADER,
+        )
     if host.base_rsyslog:
         yield file(paths.rsyslog_conf, "rsyslog.conf.j2")
 
 
 def write_tree(files: Mapping[str, str], directory: Path) -> list[Path]:
-    """Write `files` below `directory` and return where they are, in order; nova.conf is 0640, all others 0644.
+    """Write `files` below `directory` and return where they are, in order.
 
-    Each file is replaced as a whole, so that a reader sees the old text or the new one. A failure leaves those
-    written so far: OSError, or OutsideTreeError for a path that leads out, be it by a symbolic link.
+    nova.conf and what holds a secret are 0640, all others 0644. Each file is replaced as a whole, so that a reader sees
+    the old text or the new one. A failure leaves those written so far: OSError, or OutsideTreeError for a path that
+    leads out, be it by a symbolic link.
     """
     return [_write(directory, name, text) for name, text in files.items()]
 
@@ -66,7 +88,7 @@ def _write(directory: Path, name: str, text: str) -> Path:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-            os.fchmod(file.fileno(), _MODES.get(target.name, _MODE))
+            os.fchmod(file.fileno(), _mode(target.name, text))
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(target)
@@ -74,6 +96,11 @@ def _write(directory: Path, name: str, text: str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
+
+
+def _mode(name: str, text: str) -> int:
+    """By what logs would redact; nova.conf always, for an operator's options may be secrets that nobody can tell."""
+    return _SECRET_MODE if name == "nova.conf" or redact_text(text) != text else _MODE
 
 
 def event_pattern() -> str:
@@ -90,13 +117,18 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(literal=_literal, rsyslog_string=_rsyslog_string)
+    environment.filters.update(literal=_literal, oslo_literal=_oslo_literal, rsyslog_string=_rsyslog_string)
     return environment
 
 
 def _literal(text: str) -> str:
     """A Python literal that ConfigParser hands on as it is."""
     return repr(text).replace("%", "%%")
+
+
+def _oslo_literal(text: str) -> str:
+    """A value that oslo.config hands on as it is: without it $name would be another option's."""
+    return text.replace("$", "$$")
 
 
 def _rsyslog_string(text: str) -> str:

@@ -130,6 +130,10 @@ def test_missing_logging_conf_and_unreadable_nova_conf_are_errors(tmp_path: Path
     assert (host, path, severity) == ("compute-01", "compute-01/etc/nova/nova.conf", "error")
     assert message.startswith("cannot read the options of nova-compute: ")
 
+    (etc / "nova.conf").write_text("transport_url = amqp://nova:hunter2@10.0.0.5/nova\n")
+    ((*_, message),) = findings(tmp_path)
+    assert "amqp://nova:***@10.0.0.5/nova" in message
+
 
 def test_directory_without_nova_is_refused(tmp_path: Path) -> None:
     (tmp_path / "compute-01/etc").mkdir(parents=True)

@@ -47,6 +47,8 @@ def test_check_makes_nothing_where_the_files_say(tmp_path: Path) -> None:
         ("then call nova", "then call nava", "ruleset 'nava' cannot be found"),
         ("global(", 'module(load="omnothing")\nglobal(', "omnothing"),
         ("global(", 'module(load="imuxsock")\nglobal(', "module 'imuxsock' already in this config"),
+        # As where a fragment of somebody else's loads it.
+        ("global(", 'module(load="imfile")\nglobal(', "module 'imfile' already in this config"),
         ("$syslogseverity <= 6", "$sislogseverity <= 6", "sislogseverity"),
     ],
 )

@@ -1,5 +1,6 @@
 """What an inventory may say, what follows from it, and what is refused by its dotted key."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,13 @@ def test_socket_path_has_at_most_107_bytes(tmp_path: Path) -> None:
     assert "108 bytes" in message
 
 
+def test_hosts_dev_log_is_beside_its_socket(tmp_path: Path) -> None:
+    host = load(tmp_path, f"{ONE_HOST}    paths: {{root: /srv/c1}}").host("compute-01")
+
+    assert str(host.paths.dev_log) == "/srv/c1/run/nova/dev-log"
+    assert str(host.paths.libvirt_log) == "/srv/c1/var/log/libvirt"
+
+
 def test_etc_outside_root_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, f"{ONE_HOST}    paths: {{root: /srv/c1, etc: /etc/nova}}")
 
@@ -164,13 +172,16 @@ def test_two_hosts_of_one_machine_need_directories_of_their_own(tmp_path: Path) 
     [
         ("host: other", "host cannot be given"),
         ("log_config: /x", "log_config cannot be given"),
+        ("transport_url: x", "transport_url cannot be given: it is the key transport_url"),
+        ("connection: x", "connection cannot be given: it is the key database"),
+        ("sql_connection: x", "sql_connection cannot be given: it is the key database"),
         ('"a b": 1', "'a b' is not the name of an option"),
         ('"a]\\n[b": 1', "is not the name of an option"),
         ('key: "a\\nb"', "holds a line break"),
         ('key: "a\\u0085b"', "holds a line break"),
         ('key: "a\\0b"', "holds a line break"),
-        ("key: null", "None is neither text nor a number"),
-        ("key: [1]", "[1] is neither text nor a number"),
+        ("key: null", "a NoneType is neither text nor a number"),
+        ("key: [1]", "a list is neither text nor a number"),
     ],
 )
 def test_option_that_would_break_nova_conf_is_refused(tmp_path: Path, option: str, cause: str) -> None:
@@ -207,3 +218,79 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_unknown_host_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="cannot find host compute-09: the inventory has compute-01"):
         load(tmp_path, ONE_HOST).host("compute-09")
+
+
+def test_host_has_the_inventorys_bus_and_database_unless_it_has_its_own(tmp_path: Path) -> None:
+    text = """
+transport_url: amqp://nova:secret@10.0.0.5:5672/nova
+database: postgresql://nova:secret@10.0.0.5/nova
+hosts:
+  controller-01: {services: [nova-api]}
+  compute-01:
+    services: [nova-compute]
+    transport_url: redis+socket:///run/nova/redis.sock
+    database: sqlite:////var/lib/nova/nova.sqlite
+"""
+    inventory = load(tmp_path, COLLECTOR + text)
+
+    hosts = [inventory.host(name) for name in ("controller-01", "compute-01")]
+    assert [(host.transport_url, host.database) for host in hosts] == [
+        ("amqp://nova:secret@10.0.0.5:5672/nova", "postgresql://nova:secret@10.0.0.5/nova"),
+        ("redis+socket:///run/nova/redis.sock", "sqlite:////var/lib/nova/nova.sqlite"),
+    ]
+    assert not any("secret" in repr(shown) for shown in (inventory, inventory.hosts["controller-01"], *hosts))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("amqp://u:p@h:5672/v", "amqps://u:p@h", "redis://:p@h:6379/0", "rediss://h", "redis+socket:///run/r.sock"),
+        *("amqp://u:p%40$x!'()*+,;=@[::1]:5672/%2F?heartbeat=10#x", "amqp://u:p@h1:5672,u:p@h2:5672/v"),
+    ],
+)
+def test_url_of_a_bus_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'{ONE_HOST}transport_url: "{url}"').transport_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:////var/lib/nova/nova.sqlite", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h:5433/d?sslmode=require"],
+)
+def test_url_of_a_database_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'{ONE_HOST}database: "{url}"').database == url
+
+
+@pytest.mark.parametrize("key", ["transport_url", "database"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *('"kafka://nova:hunter2@h"', '"AMQP://nova:hunter2@h"', '"nova:hunter2@h"', '"//nova:hunter2@h"', '"amqp://"'),
+        *('"amqp://nova:hunter2@h/a b"', '"sqlite:///a\\nb?password=hunter2"', '"amqp://nova:hunter2@h\\0"', '""'),
+        *('"postgresql://nova:hunter2@h/\\u00e9"', '"postgresql://nova:hunter2\\"@h/d"', '" amqp://nova:hunter2@h"'),
+        *('{"amqp://nova:hunter2@h": 1}', '["amqp://nova:hunter2@h"]', "5"),
+    ],
+)
+def test_bad_url_is_refused_and_its_password_not_shown(tmp_path: Path, key: str, value: str) -> None:
+    for text, where in ((f"{ONE_HOST}{key}: {value}", key), (f"{ONE_HOST}    {key}: {value}", f"hosts.compute-01.{key}")):
+        with pytest.raises(InventoryError) as caught:
+            load(tmp_path, text)
+        assert f": {where}: is not a URL" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nova_options: {transport_url: 'amqp://nova:hunter2@h'}",
+        'nova_options: {rabbit_url: "amqp://nova:hunter2@h\\n"}',
+        "nova_options: {rabbit_urls: ['amqp://nova:hunter2@h']}",
+        "nova_options: {'transport_url amqp://nova:hunter2@h': 1}",
+        "transport_ulr: amqp://nova:hunter2@h",
+        "transport_url amqp://nova:hunter2@h: 1",
+    ],
+)
+def test_password_in_the_wrong_place_is_not_shown_either(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InventoryError) as caught:
+        load(tmp_path, ONE_HOST + text)
+    assert "hunter2" not in str(caught.value)

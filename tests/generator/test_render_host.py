@@ -94,6 +94,7 @@ def test_python_reads_the_logging_conf(tmp_path: Path) -> None:
 
 def test_every_path_follows_the_inventory() -> None:
     paths = {"root": "/srv/c1", "etc": "/srv/c1/etc/n", "run": "/r", "log": "/l/n", "spool": "/s", "state": "/v"}
+    paths["libvirt_log"] = "/lv"
     files = rendered(base_rsyslog=True, paths=paths)
 
     text = "".join(files.values())
@@ -101,14 +102,96 @@ def test_every_path_follows_the_inventory() -> None:
     assert next(iter(files)) == "etc/n/nova.conf"
     assert 'include(file="/srv/c1/etc/rsyslog.d/*.conf")' in files["etc/rsyslog.conf"]
     assert 'file="/l/syslog"' in files["etc/rsyslog.conf"]
+    assert 'Socket="/r/dev-log"' in files["etc/rsyslog.conf"]
+    assert 'File="/lv/qemu/*.log"' in files["etc/rsyslog.d/60-nova.conf"]
+
+
+def test_only_hosts_with_nova_compute_read_libvirts_files() -> None:
+    assert 'module(load="imfile")' in rendered()["etc/rsyslog.d/60-nova.conf"]
+    assert "libvirt" not in rendered(services=["nova-api", "nova-network"])["etc/rsyslog.d/60-nova.conf"]
+
+
+BUS_AND_DATABASE = {
+    "transport_url": "amqp://nova:bus$host-%24@10.0.0.5:5672/nova",
+    "database": "postgresql://nova:base$$host@10.0.0.6/nova?application_name=$host",
+}
+
+
+def test_oslo_config_reads_the_urls_as_the_inventory_has_them(tmp_path: Path) -> None:
+    services = ["nova-api", "nova-conductor", "nova-scheduler", "identity", "image", "volume", "nova-network"]
+    write_tree(rendered(services=services, **BUS_AND_DATABASE), tmp_path)
+    etc = tmp_path / "etc/nova"
+    connections = {}
+    for service in services:
+        conf = cfg.ConfigOpts()
+        conf.register_opts([cfg.StrOpt("host"), cfg.StrOpt("transport_url"), *OPTIONS])
+        conf.register_opts([cfg.IntOpt("report_interval"), cfg.IntOpt("service_down_time")])
+        conf.register_opts([cfg.StrOpt("connection")], group="database")
+        conf(["--config-file", f"{etc}/nova.conf", "--config-file", f"{etc}/{service}.conf"])
+        assert conf.transport_url == "amqp://nova:bus$host-%24@10.0.0.5:5672/nova"
+        assert (conf.report_interval, conf.service_down_time) == (10, 60)
+        assert log_settings(conf).log_config == f"/etc/nova/{service}-logging.conf"
+        connections[service] = conf.database.connection
+
+    database = "postgresql://nova:base$$host@10.0.0.6/nova?application_name=$host"
+    assert connections == {
+        "nova-api": database,
+        "nova-conductor": database,
+        "nova-scheduler": database,
+        "identity": database,
+        "image": None,
+        "volume": None,
+        "nova-network": None,
+    }
+
+
+@pytest.mark.parametrize("profile", ["default", "guide"])
+def test_compute_host_never_learns_of_the_database(profile: str) -> None:
+    files = rendered(
+        services=["nova-compute", "nova-network"], profile=profile, base_rsyslog=True, **BUS_AND_DATABASE
+    )
+
+    text = "".join(files.values()).lower()
+    assert "amqp://" in text
+    for trace in ("postgresql", "sqlite", "base$", "10.0.0.6", "[database]", "connection ="):
+        assert trace not in text
+
+
+def test_without_bus_and_database_neither_is_rendered() -> None:
+    text = "".join(rendered(services=["nova-api", "nova-compute"]).values())
+
+    assert "transport_url" not in text
+    assert "[database]" not in text
+
+
+@pytest.mark.parametrize(
+    ("database", "mode"),
+    [
+        ("postgresql://nova:secret@10.0.0.6/nova", "640"),
+        ("postgresql://nova:$@10.0.0.6/nova", "640"),
+        ("postgresql+psycopg://10.0.0.6/nova?user=nova&password=secret", "640"),
+        ("sqlite:////var/lib/nova/nova.sqlite", "644"),
+    ],
+)
+def test_what_holds_a_secret_is_not_for_everybody(tmp_path: Path, database: str, mode: str) -> None:
+    written = write_tree(rendered(services=["nova-api", "nova-compute"], database=database), tmp_path)
+
+    assert {path.name: f"{path.stat().st_mode & 0o777:o}" for path in written} == {
+        "nova.conf": "640",
+        "nova-api.conf": mode,
+        "nova-api-logging.conf": "644",
+        "nova-compute.conf": "644",
+        "nova-compute-logging.conf": "644",
+        "60-nova.conf": "644",
+    }
 
 
 def test_only_the_guide_profile_parses_bodies_and_matches_events() -> None:
     default, guide = (rendered(profile=profile)["etc/rsyslog.d/60-nova.conf"] for profile in ("default", "guide"))
 
-    assert "if $syslogseverity <= 6 then {" in default
+    assert 'if $syslogseverity <= 6 or $syslogfacility-text == ["daemon", "kern"] then {' in default
     assert "mmjsonparse" not in default
-    assert "if $syslogseverity <= 3 or ($parsesuccess" in guide
+    assert 'if $syslogseverity <= 3 or $syslogfacility-text == ["daemon", "kern"] or ($parsesuccess' in guide
     assert r'"^((migration|build|evacuate|resize|instance|service)[.]|(rpc[.]timeout|' in guide
 
 

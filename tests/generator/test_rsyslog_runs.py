@@ -1,121 +1,28 @@
 """The rendered files in a real rsyslogd: what it writes, what it forwards, and how it numbers that."""
 
-import contextlib
 import re
-import shutil
-import socket
-import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cloud.logs.generator.check_rsyslog import STOCK_RSYSLOG_CONF
-from cloud.logs.generator.inventory import Inventory
-from cloud.logs.generator.render import render_host, write_tree
+from tests.generator.forwarding import (
+    DEBUG,
+    ERR,
+    INFO,
+    LINE_ID,
+    TIME,
+    WARNING,
+    FrameSink,
+    files_with,
+    nova_line,
+    numbers,
+    render,
+    stock_beside,
+)
 from tests.rsyslog import RsyslogHost
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
-
-TIME = "2026-01-02T03:04:05.123456Z"
-ERR, WARNING, INFO, DEBUG = 139, 140, 142, 143  # on local1, nova-compute's
-LINE_ID = re.compile(r'\[line@32473 host="compute-01" start="([0-9A-F]{32})" n="(\d+)"\]')
-
-
-class FrameSink:
-    """A collector that keeps octet-counted frames; `listen` may come later than the port is known."""
-
-    def __init__(self) -> None:
-        self.frames: list[str] = []
-        self._server = socket.socket()
-        self._server.bind(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._receive, daemon=True)
-        self._connection: socket.socket | None = None
-
-    @property
-    def port(self) -> int:
-        port: int = self._server.getsockname()[1]
-        return port
-
-    def listen(self) -> None:
-        self._server.listen()
-        self._thread.start()
-
-    def _receive(self) -> None:
-        try:
-            while True:  # one connection after another: rsyslogd has one
-                self._connection, _ = self._server.accept()
-                with self._connection, self._connection.makefile("rb") as stream:
-                    while digits := b"".join(iter(lambda: stream.read(1).strip(), b"")):
-                        self.frames.append(stream.read(int(digits)).decode())
-        except (OSError, ValueError):  # closed under us: the test is over
-            return
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: any(text in frame for frame in self.frames), what=f"a frame with {text!r}")
-
-    def close(self) -> None:
-        for end in filter(None, (self._connection, self._server)):
-            with contextlib.suppress(OSError):  # the other side was faster
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        if self._thread.ident is not None:
-            self._thread.join(5)
-
-
-@pytest.fixture
-def sink() -> Iterator[FrameSink]:
-    sink = FrameSink()
-    yield sink
-    sink.close()
-
-
-@pytest.fixture
-def tree() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="t-"))
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def host() -> Iterator[RsyslogHost]:
-    with RsyslogHost() as host:
-        yield host
-
-
-def render(tree: Path, sink: FrameSink, **keys: object) -> None:
-    entry = {"services": ["nova-compute", "nova-network"], "base_rsyslog": True, "paths": {"root": str(tree)}}
-    collector = {"address": "127.0.0.1", "port": sink.port}
-    inventory = Inventory.model_validate({"collector": collector, "hosts": {"compute-01": entry}, **keys})
-    write_tree(render_host(inventory, "compute-01"), tree)
-
-
-def stock_beside(tree: Path) -> tuple[Path, Path]:
-    """Debian's rsyslog.conf with its paths led into `tree`, and the /dev/log it listens on."""
-    dev_log = tree / "run/dev-log"
-    text = STOCK_RSYSLOG_CONF.read_text()
-    text = text.replace('module(load="imuxsock")', f'module(load="imuxsock" SysSock.Name="{dev_log}")')
-    text = text.replace("/var/", f"{tree}/var/").replace("/etc/", f"{tree}/etc/")
-    not_ours = ("imklog", "$FileOwner", "$FileGroup", ":omusrmsg:")  # the machine's kernel log, users and terminals
-    path = tree / "stock.conf"
-    path.write_text("\n".join(line for line in text.splitlines() if not any(word in line for word in not_ours)))
-    return path, dev_log
-
-
-def nova_line(pri: int, message: str, structured_data: str = "-") -> str:
-    return f"<{pri}>1 {TIME} - nova-compute 12 - {structured_data} {message}"
-
-
-def files_with(tree: Path, text: str) -> list[str]:
-    """The local files with `text`, each as often as it has it."""
-    logs = [path for path in sorted((tree / "var/log").rglob("*")) if path.is_file()]
-    return [str(path.relative_to(tree / "var/log")) for path in logs for _ in range(path.read_text().count(text))]
-
-
-def numbers(frames: list[str]) -> list[int]:
-    return [int(match[2]) for frame in frames if (match := LINE_ID.search(frame))]
 
 
 def test_default_profile_forwards_info_and_up_and_keeps_every_line_in_one_file(
