@@ -1,5 +1,5 @@
 # make run, make test: all that a fresh Debian 12 needs.
-#   make run               the whole way of a log line, then a live tail (Ctrl-C ends it)
+#   make run               a controller and two compute hosts, then a live tail (Ctrl-C ends it)
 #   make run ONCE=1        the same without the tail; exits 0 when all that was sent is stored
 #   make run FILE=nova.log replays that file instead of our own
 #   make test              every test, then lint and types
@@ -18,7 +18,10 @@ run: setup
 	@exec $(BIN)/cloud up $(if $(ONCE),--once) $(if $(FILE),--replay "$(FILE)")
 
 test: setup
-	@.ci/need rsyslogd rsyslog "the tests talk to a real one"
+	@.ci/need rsyslogd rsyslog "forwards log lines" \
+		/usr/bin/redis-server redis-server "one of two brokers" \
+		/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server "the other broker" \
+		'/usr/lib/postgresql/*/bin/postgres' postgresql "one of two databases"
 	@$(BIN)/python -m pytest $(ARGS)
 	@$(MAKE) --no-print-directory lint
 

@@ -1,0 +1,89 @@
+"""kombu's Redis transport without the ways in which it loses messages, connections or its mind."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from kombu.transport import redis, virtual
+from redis.exceptions import RedisError
+
+from cloud.rpc.brokers.broker import GarbageError
+
+
+class Message(virtual.Message):  # type: ignore[misc]  # kombu is not annotated
+    """What was in a queue; GarbageError where nobody of ours has put it there."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        try:
+            super().__init__(payload, channel, **kwargs)
+            _ = self.delivery_info["exchange"], self.delivery_info["routing_key"]  # kombu reads them without a look
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise GarbageError(f"not a message of kombu's: {type(exc).__name__}: {exc}") from exc
+
+
+class QoS(redis.QoS):  # type: ignore[misc]  # as above
+    """Notes in Redis what has been taken and is not yet acknowledged."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        try:
+            super().append(message, delivery_tag)
+        except (RedisError, OSError):
+            # Redis is full or gone, and this process the only one to have the message: kombu would drop it.
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            # Without MULTI, in which a full Redis refuses even what makes room.
+            pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag).execute()
+        virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Not whenever there is nothing to read, as kombu has it: Redis.hold does it at its own pace."""
+
+    def redeliver(self) -> None:
+        """Back to their queues with what nobody has held for the visibility timeout."""
+        super().restore_visible(num=100, interval=1)
+
+
+class Channel(redis.Channel):  # type: ignore[misc]  # as above
+    """One that closes at once, and whatever state its connection is in."""
+
+    Message = Message
+    QoS = QoS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._fanout_queues: dict[str, tuple[str, str]] = {}  # kombu's is the class's: all threads change the same
+        self._waits_on: Any = None
+        self._waits_as = 0
+        super().__init__(*args, **kwargs)
+
+    def close(self) -> None:
+        errors = (*Transport.connection_errors, *Transport.channel_errors, AttributeError, GarbageError)
+        try:
+            if self._in_poll:
+                with suppress(*errors), self.conn_or_acquire() as client:
+                    client.client_unblock(self._waits_as)  # or its answer, which may be a message, takes a second
+            with suppress(*errors):
+                super().close()
+        finally:
+            self._disconnect_pools()
+            self._close_clients()
+            if self._qos is not None:
+                self._qos._on_collect.cancel()  # otherwise it keeps all of this for ever
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if self._waits_on is not self.client.connection._sock:
+            self._waits_on, self._waits_as = self.client.connection._sock, self.client.client_id()
+        super()._brpop_start(timeout)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+            raise GarbageError(f"not JSON: {exc}") from exc
+
+
+class Transport(redis.Transport):  # type: ignore[misc]  # as above
+    """As kombu's, with our channels."""
+
+    Channel = Channel

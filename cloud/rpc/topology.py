@@ -1,0 +1,107 @@
+"""Who is on the bus, and which queue leads to whom: one table for those who publish and those who consume."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from kombu import Exchange, Queue
+
+ROLES = (
+    "api",
+    "cert",
+    "compute",
+    "conductor",
+    "consoleauth",
+    "network",
+    "novncproxy",
+    "objectstore",
+    "scheduler",
+)
+"""What a service does in the cloud; its program is `nova-` and the role."""
+
+_BINARY_PREFIX = "nova-"
+
+EXCHANGE = Exchange("nova", type="topic", durable=True)
+"""Leads a message to the queue that its routing key names: `compute`, or `compute.compute-01`."""
+
+UNUSED_QUEUE_S = 7 * 24 * 3600.0
+"""A queue that no service has consumed for a week goes, with what waits in it: its host has left the cloud."""
+
+UNUSED_REPLY_QUEUE_S = 60.0
+"""A queue for replies outlives a connection that breaks, and not its process."""
+
+MAX_WAITING = 100_000
+"""Messages in one queue of a RabbitMQ; more are refused to whoever sends them. Redis is bounded by its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Any one service of a role, or with `host` the one there."""
+
+    role: str
+    host: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"unknown role {self.role!r}: expected one of {', '.join(ROLES)}")
+
+    @classmethod
+    def of(cls, binary: str, host: str | None = None) -> Self:
+        """The target that the program `binary` (`nova-compute`) answers as; ValueError for an unknown one."""
+        if not binary.startswith(_BINARY_PREFIX) or binary.removeprefix(_BINARY_PREFIX) not in ROLES:
+            expected = ", ".join(_BINARY_PREFIX + role for role in ROLES)
+            raise ValueError(f"unknown service {binary!r}: expected one of {expected}")
+        return cls(binary.removeprefix(_BINARY_PREFIX), host)
+
+    @property
+    def binary(self) -> str:
+        return _BINARY_PREFIX + self.role
+
+    @property
+    def routing_key(self) -> str:
+        """Also the queue's name."""
+        return f"{self.role}.{self.host}" if self.host else self.role
+
+    def __str__(self) -> str:
+        return f"{self.binary} on {self.host}" if self.host else self.binary
+
+
+def queues_of(role: str, host: str) -> tuple[Queue, Queue]:
+    """What the service of `role` on `host` takes turns at with the others of its role, and what is for it alone.
+
+    Both outlive the service: what is sent while it restarts waits.
+    """
+    return _queue(Target(role)), _queue(Target(role, host))
+
+
+def fanout_exchange(role: str) -> Exchange:
+    """Leads a message to every service of `role` that runs."""
+    return Exchange(f"nova_{Target(role).role}_fanout", type="fanout", durable=True)
+
+
+def fanout_queue(role: str, instance: str) -> Queue:
+    """One running service's own copy of what goes to all of `role`; `instance` is unique to its process."""
+    return Queue(
+        f"{role}_fanout_{instance}",
+        fanout_exchange(role),
+        durable=False,
+        auto_delete=True,
+        exclusive=True,
+        max_length=MAX_WAITING,
+    )
+
+
+def reply_queue(name: str) -> Queue:
+    """Where one process gets its replies: reached by its name alone, over the broker's default exchange."""
+    return Queue(name, expires=UNUSED_REPLY_QUEUE_S, max_length=MAX_WAITING)
+
+
+def _queue(target: Target) -> Queue:
+    return Queue(
+        target.routing_key,
+        EXCHANGE,
+        routing_key=target.routing_key,
+        durable=True,
+        expires=UNUSED_QUEUE_S,
+        max_length=MAX_WAITING,
+        queue_arguments={"x-overflow": "reject-publish"},
+    )
