@@ -5,6 +5,7 @@ import sys
 import click
 
 from cloud.cli.config import config
+from cloud.cli.db import db
 from cloud.cli.log import log
 from cloud.cli.service import service
 from cloud.cli.up import up
@@ -17,6 +18,7 @@ def cli() -> None:
 
 
 cli.add_command(config)
+cli.add_command(db)
 cli.add_command(log)
 cli.add_command(service)
 cli.add_command(up)

@@ -1,9 +1,11 @@
 """nova.conf as every service reads it."""
 
 import socket
+import traceback
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
 from cloud.services.configuration import ConfigurationError, read_configuration
 
@@ -92,3 +94,53 @@ def test_environment_is_a_source_that_an_error_names(tmp_path: Path, monkeypatch
     assert complaint_about([write(tmp_path, "")]) == (
         "cannot use option debug of OS_DEFAULT__DEBUG: Unexpected boolean value 'maybe'"
     )
+
+
+GROUP = {
+    "vault": [
+        cfg.StrOpt("token", secret=True, max_length=12),
+        cfg.IntOpt("retries", default=3, min=1),
+        cfg.StrOpt("site"),
+    ]
+}
+
+
+def test_options_of_a_group_are_read_from_its_section(tmp_path: Path) -> None:
+    file = write(tmp_path, "[DEFAULT]\nretries = 9\n[vault]\ntoken = s3cret\n")
+    conf = read_configuration([file], host="a", groups=GROUP)
+    assert (conf.vault.token, conf.vault.retries, conf.host) == ("s3cret", 3, "a")
+
+
+def test_bad_value_in_a_group_names_the_file_that_has_it_the_section_and_the_option(tmp_path: Path) -> None:
+    files = [write(tmp_path, "[vault]\nretries = 0\n", "1.conf"), write(tmp_path, "[DEFAULT]\nretries = 5\n", "2.conf")]
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(files, host="a", groups=GROUP)
+    assert str(caught.value) == (
+        f"cannot use option [vault] retries of {files[0]}: Should be greater than or equal to 1"
+    )
+
+
+def test_environment_is_named_for_a_group_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_VAULT__RETRIES", "many")
+    with pytest.raises(ConfigurationError, match=r"^cannot use option \[vault\] retries of OS_VAULT__RETRIES: invalid"):
+        read_configuration([write(tmp_path, "")], host="a", groups=GROUP)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[vault]\ntoken = hunter2-is-long\n", "option [vault] token of {file}: its value, not shown here, is not valid"),
+        (
+            "[vault]\ntoken = a$hunter2\n",
+            "option [vault] token of {file}: its value, not shown here, has a $ that no option's name follows; $$ stands for a $",
+        ),
+        ("[vault]\ntoken hunter2\n", "configuration {file}: Failed to parse {file}: at {file}:2, No ':' or '=' found in assignment"),
+        ("[vault]\n  token = hunter2\n", "configuration {file}: Failed to parse {file}: at {file}:2, Unexpected continuation line"),
+    ],
+)
+def test_secret_is_in_no_part_of_an_error(tmp_path: Path, text: str, complaint: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration([file], host="a", groups=GROUP)
+    assert str(caught.value).endswith(complaint.format(file=file))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

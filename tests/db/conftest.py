@@ -1,0 +1,63 @@
+"""The two databases that everything in here has to behave alike on, and what is written into them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cloud.db.engine import Database, DatabaseLimits, open_database
+from cloud.db.schema import sync
+from cloud.db.services import ServiceTable
+from tests.postgresql import PostgreSql
+
+LIMITS = DatabaseLimits(lock_timeout_s=20.0, statement_timeout_s=20.0)
+_numbers = count(1)
+
+
+class Clock:
+    """The time, which stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2014, 10, 16, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """The server that tests share, each with a database of its own."""
+    with PostgreSql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/nova.db"
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    return server.create_database(f"nova_{next(_numbers)}")
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A database with our tables."""
+    with open_database(url, LIMITS) as database:
+        sync(database)
+        yield database
+
+
+@pytest.fixture
+def services(database: Database, clock: Clock) -> ServiceTable:
+    return ServiceTable(database, clock, down_after_s=60)
