@@ -14,7 +14,8 @@ import uuid
 from datetime import datetime
 from pathlib import Path
 
-from cloud.up.machine import Machine
+from cloud.up.layout import Layout
+from cloud.up.machine import Machine, Settings
 
 TAIL_START_S = 2.0
 
@@ -26,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="b-") as directory,
-        Machine(Path(directory), "compute-01", listen="tcp://127.0.0.1:0", http="127.0.0.1:0") as machine,
+        Machine(Path(directory), Settings(Layout(1))) as machine,
     ):
         machine.start()
         delays_ms = sorted(measure(machine, options.lines, options.rate))
@@ -42,7 +43,7 @@ def measure(machine: Machine, lines: int, rate: float) -> list[float]:
     request_id = f"req-{uuid.uuid4()}"
     tail = [sys.executable, "-m", "cloud", "log", "tail", "--url", machine.http_url, "--output", "json", "-n", "0"]
     speaker = [sys.executable, str(Path(__file__).parent / "speaker.py")]
-    logging_conf = machine.tree / "etc/nova/nova-compute-logging.conf"
+    logging_conf = machine.tree("compute-01") / "etc/nova/nova-compute-logging.conf"
     delays_ms = []
     with subprocess.Popen([*tail, "--request", request_id], stdout=subprocess.PIPE, text=True) as reading:
         time.sleep(TAIL_START_S)  # a line that is already history when the tail starts would not be shown

@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from cloud.logs.query.client import CollectorClient
-from cloud.up.machine import Machine
+from cloud.up.layout import Layout
+from cloud.up.machine import Machine, Settings
 
 BEFORE_S = AFTER_S = 5
 SETTLE_S = 15
@@ -28,10 +29,10 @@ def main() -> None:
     request_id = f"req-{uuid.uuid4()}"
     with (
         tempfile.TemporaryDirectory(prefix="b-") as directory,
-        Machine(Path(directory), "compute-01", listen="tcp://127.0.0.1:0", http="127.0.0.1:0") as machine,
+        Machine(Path(directory), Settings(Layout(1))) as machine,
     ):
         machine.start()
-        logging_conf = machine.tree / "etc/nova/nova-compute-logging.conf"
+        logging_conf = machine.tree("compute-01") / "etc/nova/nova-compute-logging.conf"
         speaker = [sys.executable, str(Path(__file__).parent / "speaker.py"), str(logging_conf), request_id]
         with subprocess.Popen([*speaker, str(lines), str(options.rate)]):
             time.sleep(BEFORE_S)
@@ -39,7 +40,7 @@ def main() -> None:
             time.sleep(options.seconds)
             machine.start_collector()
         numbers = settled(machine.http_url, request_id, lines)
-        in_file = (machine.tree / "var/log/nova/nova.log").read_text().count(request_id)
+        in_file = (machine.tree("compute-01") / "var/log/nova/nova.log").read_text().count(request_id)
     doubled = sum(count - 1 for count in numbers.values())
     print(
         f"{lines} lines at {options.rate:g}/s, collector away for {options.seconds} s:"

@@ -5,9 +5,17 @@ import select
 import signal
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from cloud.cli.bus import bus_client, config_file_option, printable
+from cloud.cli.duration import DURATION
+
+if TYPE_CHECKING:
+    from cloud.logs.query.client import CollectorClient, Parameters, Row
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_ADDRESS = "unix:/run/nova/log.sock"
@@ -93,7 +101,10 @@ def tail(
     output: str,
     url: str,
 ) -> None:
-    """Show the newest lines, then those that arrive, each once and in order of arrival."""
+    """Show the newest lines, then those that arrive, each once and in order of arrival.
+
+    With --no-follow the lines of one --request are shown in the order in which its services wrote them.
+    """
     from cloud.logs.query.client import ClientError, CollectorClient
     from cloud.logs.query.output import formatter
 
@@ -116,7 +127,7 @@ def tail(
     _end_with_the_reader_of_stdout()
     try:
         with CollectorClient(url) as client:
-            for row in client.tail(parameters, away) if follow else client.rows(parameters):
+            for row in client.tail(parameters, away) if follow else _history(client, parameters):
                 sys.stdout.write(render(row) + "\n")
                 sys.stdout.flush()
     except ClientError as exc:
@@ -127,6 +138,56 @@ def tail(
         # The reader has enough. Python would flush once more at exit, into the same closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _history(client: "CollectorClient", parameters: "Parameters") -> "list[Row]":
+    rows = client.rows(parameters)
+    if "request_id" in parameters:  # its hosts' lines have come over several connections
+        rows.sort(key=lambda row: datetime.fromisoformat(row["timestamp"]))
+    return rows
+
+
+@log.command("level")
+@click.argument("service")
+@click.argument("level", required=False, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False))
+@click.option("--host", help="Only there; on every host where it is up by default.")
+@click.option("--for", "for_s", type=DURATION, default="15m", show_default=True, help="How long; 24h at most.")
+@config_file_option
+def level_(service: str, level: str | None, host: str | None, for_s: float, files: tuple[Path, ...]) -> None:
+    """Let SERVICE log from LEVEL up for a while, without a restart; without LEVEL show how it stands.
+
+    It goes back by itself. What a host forwards is up to its rsyslog: its thresholds hold as before.
+    """
+    from cloud.errors import CloudError
+    from cloud.logs.emit.live_level import MAX_FOR_S
+    from cloud.rpc.topology import Target
+    from cloud.services.conductor.client import ConductorClient
+    from cloud.services.control import ControlClient
+
+    if not 0 < for_s <= MAX_FOR_S:
+        raise click.BadParameter("more than 0, and 24h at most", param_hint="--for")
+    failed = 0
+    with bus_client(files) as (client, _):
+        role = Target.of(service).role
+        if host is not None:
+            hosts = [host]
+        else:
+            hosts = [item.host for item in ConductorClient(client).list_services(binary=service) if item.is_up]
+        if not hosts:
+            raise click.ClickException(f"cannot find a host on which {service} is up")
+        control = ControlClient(client)
+        for name in hosts:
+            target = Target(role, name)
+            try:
+                state = control.set_log_level(target, level.upper(), for_s) if level else control.get_log_level(target)
+            except CloudError as exc:  # the others are to have it all the same
+                click.echo(f"{printable(target)}: {printable(exc)}", err=True)
+                failed += 1
+                continue
+            until = f" for {state['left_s']:g} s, then {state['configured']}" if state["left_s"] is not None else ""
+            click.echo(printable(f"{target}: {state['level']}{until}"))
+    if failed:
+        sys.exit(1)
 
 
 def _end_with_the_reader_of_stdout() -> None:

@@ -3,83 +3,117 @@
 import signal
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cloud.cli.log import DEFAULT_URL
-from cloud.up.machine import Machine
-from cloud.up.process import ProcessError
+
+if TYPE_CHECKING:
+    from cloud.up.machine import Machine
 
 CORPUS = Path(__file__).parent.parent / "logs" / "replay" / "corpus.log"
 DEFAULT_LISTEN = "tcp://127.0.0.1:1024"
+REPLAY_HOST = "compute-01"
 WATCH_S = 0.2
 
 
 @click.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path(".run"), show_default=True)
-@click.option("--host", default="compute-01", show_default=True, help="The name of the simulated host.")
+@click.option("--hosts", type=click.IntRange(1, 16), default=2, show_default=True, help="Compute hosts.")
 @click.option("--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A nova log file.")
 @click.option("--shift-to", type=click.Choice(["now", "never"]), default="now", show_default=True)
 @click.option("--once", is_flag=True, help="No live tail: replay, compare what was sent with what is stored, stop.")
 @click.option("--listen", metavar="URL", help="The collector's syslog.  [default: port 1024 or a free one]")
 @click.option("--http", metavar="HOST:PORT", help="The collector's API.  [default: port 8080 or a free one]")
+@click.option("--transport-url", envvar="CLOUD_TRANSPORT_URL", metavar="URL", help="A RabbitMQ, if any.")
+@click.option("--database", envvar="CLOUD_DATABASE", metavar="URL", help="A PostgreSQL, if any.")
 def up(
-    *, data: Path, host: str, file: Path | None, shift_to: str, once: bool, listen: str | None, http: str | None
+    *,
+    data: Path,
+    hosts: int,
+    file: Path | None,
+    shift_to: str,
+    once: bool,
+    listen: str | None,
+    http: str | None,
+    transport_url: str | None,
+    database: str | None,
 ) -> None:
-    """Start collector, rsyslogd and nova-compute, replay a log through them, and follow what arrives.
+    """Start a controller and compute hosts with all their services, each host with its own rsyslogd.
 
-    Without --replay it is a log of our own. Without rsyslogd on the machine the services send to the collector.
+    Then replay a log through compute-01 and follow what arrives. What dies is started again. Without --replay it is a
+    log of our own. Without rsyslogd on the machine the services send to the collector.
+
+    The bus is a redis of its own and the database a file, unless others are named. A URL with a password does not
+    belong on a command line: CLOUD_TRANSPORT_URL and CLOUD_DATABASE take it too.
     """
+    from cloud.db.schema import SchemaError
+    from cloud.db.url import DatabaseUrlError
+    from cloud.errors import CloudError
     from cloud.logs.generator.inventory import InventoryError
     from cloud.logs.query.client import ClientError
     from cloud.logs.replay.sender import ReplayError
+    from cloud.rpc.brokers import BusUrlError
+    from cloud.services.configuration import ConfigurationError
+    from cloud.up.layout import Layout
+    from cloud.up.machine import Machine, Settings, has_rsyslogd
+    from cloud.up.process import ProcessError
+    from cloud.up.status import program_table, tell_of
 
     # As Ctrl-C: through the finally of all that runs. What ends --once early has not shown that anything agrees.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM if once else 0))
-    machine = Machine(
-        data,
-        host,
+    settings = Settings(
+        Layout(hosts),
         listen=listen or ("tcp://127.0.0.1:0" if once else _free(DEFAULT_LISTEN)),
         http=http or ("127.0.0.1:0" if once else _free(DEFAULT_URL)).removeprefix("http://"),
+        transport_url=transport_url,
+        database_url=database,
+        has_rsyslog=has_rsyslogd(),
     )
     try:
-        with ExitStack() as stack:
-            stack.enter_context(machine)
+        with Machine(data, settings, tell=lambda line: click.echo(f"cloud up: {line}", err=True)) as machine:
+            started_s = time.monotonic()
             machine.start()
-            _tell(machine)
+            machine.wait_until_services_are_up()
+            click.echo(program_table(machine.statuses()))
+            click.echo(f"up          after {time.monotonic() - started_s:.1f} s")
+            for line in tell_of(machine):
+                click.echo(line)
             agrees = _replay(machine, file or CORPUS, is_shifted=shift_to == "now", compares=once)
             if once:
                 sys.exit(0 if agrees else 1)
             machine.follow()
             while True:
-                machine.check()
+                machine.watch()
                 time.sleep(WATCH_S)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT if once else 0)
-    except (ClientError, InventoryError, ProcessError, ReplayError, OSError) as exc:
+    except (
+        BusUrlError,
+        ClientError,
+        CloudError,
+        ConfigurationError,
+        DatabaseUrlError,
+        InventoryError,
+        OSError,
+        ProcessError,
+        ReplayError,
+        SchemaError,
+    ) as exc:
         raise click.ClickException(str(exc)) from exc
 
 
-def _tell(machine: Machine) -> None:
-    way = "its own rsyslogd" if machine.has_rsyslog else "straight to the collector: there is no rsyslogd here"
-    click.echo(f"host        {machine.host}: {machine.tree} ({way})")
-    click.echo(f"collector   {machine.syslog_url} (syslog), {machine.http_url} (API, /metrics)")
-    click.echo(f"store       {machine.directory / 'store'}")
-    click.echo(f"output      {machine.directory / 'output'}")
-    program = Path(sys.executable).parent / "cloud"
-    click.echo(f"ask it      {program} log tail --host {machine.host} --url {machine.http_url}")
-
-
-def _replay(machine: Machine, file: Path, *, is_shifted: bool, compares: bool) -> bool:
+def _replay(machine: "Machine", file: Path, *, is_shifted: bool, compares: bool) -> bool:
     """Replay `file` on the machine's host; with `compares`, whether the store has each of its records."""
     from cloud.logs.query.client import CollectorClient
     from cloud.logs.replay.file import new_name, replay_file
     from cloud.up.agreement import comparison, stored_counts
 
     name = new_name()
-    sent = replay_file(file, address=machine.syslog_address, host=machine.host, name=name, is_shifted=is_shifted)
+    address = machine.syslog_address(REPLAY_HOST)
+    sent = replay_file(file, address=address, host=REPLAY_HOST, name=name, is_shifted=is_shifted)
     click.echo(f"replay      {file}: {sent.records} records from {sent.lines} lines, replay={name}")
     if not compares:
         return True

@@ -1,73 +1,196 @@
-"""The life of every daemon: read its configuration, set up logging, start, report, stop on SIGTERM."""
+"""The life of every daemon: read its configuration, set up logging, serve the bus, report, stop on SIGTERM."""
 
+import logging
+import os
 import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Protocol
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import click
 from oslo_config import cfg
 
+from cloud.domain.service import ServiceReport
+from cloud.errors import DatabaseUnavailableError
 from cloud.logs.emit import logger
+from cloud.logs.emit.live_level import LiveLevel
+from cloud.logs.emit.names import logger_name
 from cloud.logs.emit.settings import log_settings
 from cloud.logs.emit.setup import LogSetupError, set_up_logging
 from cloud.logs.events import SERVICE
+from cloud.rpc.brokers import BusUrlError
+from cloud.rpc.client import RpcClient
+from cloud.rpc.methods import methods_of
+from cloud.rpc.options import configured_publisher
+from cloud.rpc.publisher import Publisher
+from cloud.rpc.server import RpcServer
+from cloud.rpc.topology import Target
+from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import ConfigurationError, read_configuration
+from cloud.services.control import ControlEndpoint
+from cloud.services.manager import MakeManager, Manager, Parts
+from cloud.services.reporting import THREAD_NAME, Reports
+
+if TYPE_CHECKING:
+    from cloud.db.engine import Database
 
 DEFAULT_CONFIG = Path("/etc/nova/nova.conf")
+CLOSE_TIMEOUT_S = 1.0
+"""For all that a stop takes beyond `graceful_shutdown_timeout`; whatever hangs then ends with the process."""
 
 
-class Manager(Protocol):
-    """What a daemon does; the daemon around it owns process, signals and clock."""
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What makes one daemon differ from another."""
 
-    def start(self) -> None:
-        """Take up work."""
-
-    def report(self) -> None:
-        """Say how things stand; called every `report_interval` seconds, and once right after the start."""
-
-    def stop(self) -> None:
-        """Put down work, in bounded time."""
+    binary: str
+    make_manager: MakeManager
+    has_database: bool = False
+    """Whether it opens the database; all others report through nova-conductor."""
+    zone_option: str = "internal_service_availability_zone"
+    """The option that names its availability zone."""
 
 
-def run_daemon(
-    service: str, make_manager: Callable[[cfg.ConfigOpts], Manager], files: Sequence[Path], host: str | None
-) -> int:
-    """Run `service` until SIGTERM or SIGINT; the exit code, 1 when it could not start (said on stderr)."""
-    try:
-        conf = read_configuration(files, host=host)
-        set_up_logging(log_settings(conf), service=service, host=conf.host)
-    except (ConfigurationError, LogSetupError) as exc:
-        print(f"{service}: {exc}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return 1
-    # Not an Event: its lock may be held by the very code that the signal interrupts. SimpleQueue.put is reentrant.
-    stops: SimpleQueue[int] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stops.put(received))
-    manager = make_manager(conf)
-    manager.start()
-    logger.bind(event=SERVICE.event("start"), config_files=", ".join(map(str, files))).info("service started")
-    next_report_s = time.monotonic()
-    received = None
-    while received is None:
-        manager.report()
-        # From the plan, not from now: a slow report does not delay all that follow, and missed ones are skipped.
-        next_report_s = max(next_report_s + conf.report_interval, time.monotonic())
-        with suppress(Empty):
-            received = stops.get(timeout=max(0.0, next_report_s - time.monotonic()))
-    manager.stop()
-    logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name).info("service stopped")
+def idle(_parts: Parts) -> Manager:
+    """The manager of a daemon that does what every daemon does and no more."""
+    return Manager()
+
+
+def run_daemon(daemon: Daemon, files: Sequence[Path], host: str | None) -> int:
+    """Run `daemon` until SIGTERM or SIGINT; the exit code, 1 when it could not start (said on stderr).
+
+    Neither the bus nor the database has to be there: it works as soon as they are. A second signal changes nothing.
+    Threads that still wait for them may be left when it returns.
+    """
+    with ExitStack() as stack:
+        try:
+            conf = _read(daemon, files, host)
+            publisher = configured_publisher(conf)
+            set_up_logging(log_settings(conf), service=daemon.binary, host=conf.host)
+            database = _open_database(conf, stack) if daemon.has_database else None
+        except (ConfigurationError, BusUrlError, LogSetupError, _StartError) as exc:
+            print(f"{daemon.binary}: {exc}", file=sys.stderr)  # noqa: T201 - there is no log yet, or nobody reads it
+            return 1
+        # Not an Event: its lock may be held by the very code that the signal interrupts. SimpleQueue.put is reentrant.
+        stops: SimpleQueue[int] = SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, _frame: stops.put(received))
+        _run(daemon, conf, publisher, database, files, stops)
     return 0
 
 
-def daemon_command(service: str, make_manager: Callable[[cfg.ConfigOpts], Manager]) -> click.Command:
-    """The command line of `service`, the same under its own name and as `cloud service NAME`."""
+def _run(
+    daemon: Daemon,
+    conf: cfg.ConfigOpts,
+    publisher: Publisher,
+    database: "Database | None",
+    files: Sequence[Path],
+    stops: "SimpleQueue[int]",
+) -> None:
+    target = Target.of(daemon.binary, conf.host)
+    client = RpcClient(publisher, str(target), timeout_s=conf.rpc_response_timeout)
+    level = LiveLevel(logging.getLogger("nova"))
+    manager = daemon.make_manager(Parts(conf, client, database))
+    control = ControlEndpoint(target, client, level)
+    server = RpcServer(publisher, target, methods_of(control, manager), workers=conf.rpc_workers)
+    logging.getLogger(logger_name(RpcClient.__module__)).addFilter(_is_not_of_reports)
+    reports = Reports(conf.report_interval, [_report(daemon, target, conf, client, database), manager.report])
 
-    @click.command(service, context_settings={"help_option_names": ["-h", "--help"]})
+    logger.bind(event=SERVICE.event("start"), config_files=", ".join(map(str, files))).info("service started")
+    if conf.service_down_time <= conf.report_interval:
+        logger.bind(service_down_time=conf.service_down_time, report_interval=conf.report_interval).warning(
+            "services will be taken for down between two reports"
+        )
+    server.start()
+    manager.start()
+    reports.start()
+
+    received = stops.get()
+
+    drained: SimpleQueue[bool] = SimpleQueue()
+
+    def put_down() -> None:
+        reports.stop()
+        drained.put(server.stop(conf.graceful_shutdown_timeout))
+        reports.join()
+        manager.stop()
+        client.close()
+        publisher.close()
+
+    # In a thread, for each of these may wait for a bus that is silent, and their times add up.
+    stopping = threading.Thread(target=put_down, name="stop", daemon=True)
+    stopping.start()
+    stopping.join(conf.graceful_shutdown_timeout + CLOSE_TIMEOUT_S)
+    is_drained = not drained.empty() and drained.get()
+    level.close()
+    line = logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name)
+    if is_drained:
+        line.info("service stopped")
+    else:
+        line.bind(graceful_shutdown_timeout_s=conf.graceful_shutdown_timeout).warning(
+            "service stopped, requests were given up"
+        )
+
+
+def _is_not_of_reports(record: logging.LogRecord) -> bool:
+    """What reports have to say of the bus, Reports says once; the client would at each attempt."""
+    return record.threadName != THREAD_NAME
+
+
+def _read(daemon: Daemon, files: Sequence[Path], host: str | None) -> cfg.ConfigOpts:
+    if not daemon.has_database:
+        return read_configuration(files, host=host)
+    from cloud.db.options import DATABASE_OPTIONS
+
+    return read_configuration(files, host=host, groups={"database": DATABASE_OPTIONS})
+
+
+class _StartError(Exception):
+    """A reason not to start."""
+
+
+def _open_database(conf: cfg.ConfigOpts, stack: ExitStack) -> "Database":
+    """The database, of which it is known that its schema is ours, or that it cannot be reached just now."""
+    from cloud.db.options import configured_database
+    from cloud.db.schema import SchemaError, check
+    from cloud.db.url import DatabaseUrlError
+
+    try:
+        database = configured_database(conf)
+        stack.callback(database.close)
+        check(database)
+    except (DatabaseUrlError, SchemaError) as exc:
+        logger.bind(error=str(exc)).error("cannot start")
+        raise _StartError(exc) from exc
+    except DatabaseUnavailableError as exc:
+        logger.bind(error=str(exc)).warning("database is away")
+    return database
+
+
+def _report(
+    daemon: Daemon, target: Target, conf: cfg.ConfigOpts, client: RpcClient, database: "Database | None"
+) -> Callable[[], None]:
+    """What says that we are alive: to the database, or to nova-conductor where there is none."""
+    report = ServiceReport(conf.host, daemon.binary, target.role, conf[daemon.zone_option])
+    if database is None:
+        conductor = ConductorClient(client, timeout_s=min(ConductorClient.TIMEOUT_S, conf.report_interval))
+        return lambda: conductor.report_service(report)
+    from cloud.db.services import ServiceTable
+
+    table = ServiceTable(database, now=lambda: datetime.now(UTC), down_after_s=conf.service_down_time)
+    return lambda: table.report(report)
+
+
+def daemon_command(daemon: Daemon) -> click.Command:
+    """The command line of `daemon`, the same under its own name and as `cloud service NAME`."""
+
+    @click.command(daemon.binary, context_settings={"help_option_names": ["-h", "--help"]})
     @click.option(
         "--config-file",
         "files",
@@ -77,7 +200,10 @@ def daemon_command(service: str, make_manager: Callable[[cfg.ConfigOpts], Manage
     )
     @click.option("--host", help="This host's name in the cloud, over the configuration's.")
     def command(files: tuple[Path, ...], host: str | None) -> None:
-        sys.exit(run_daemon(service, make_manager, files or (DEFAULT_CONFIG,), host))
+        if code := run_daemon(daemon, files or (DEFAULT_CONFIG,), host):
+            sys.exit(code)
+        logging.shutdown()
+        os._exit(0)  # sys.exit would wait for the requests that were given up, as long as they take
 
-    command.help = f"Run {service} until SIGTERM."
+    command.help = f"Run {daemon.binary} until SIGTERM."
     return command

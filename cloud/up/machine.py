@@ -1,42 +1,85 @@
-"""One machine as a cloud: a collector, and a compute host with its rendered configuration and its own rsyslogd."""
+"""One machine as a cloud: hosts with their rendered files, rsyslogds and services, and what they share."""
 
+import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 import yaml
 
+from cloud.db.engine import open_database
+from cloud.db.schema import sync
+from cloud.domain.service import Service
+from cloud.errors import CloudError
 from cloud.logs.generator.inventory import Inventory, load_inventory
 from cloud.logs.generator.paths import MAX_SOCKET_PATH_BYTES
 from cloud.logs.generator.render import render_host, write_tree
-from cloud.up.process import Process, ProcessError, start_process
+from cloud.rpc.client import RpcClient
+from cloud.rpc.options import configured_publisher
+from cloud.services.conductor.client import ConductorClient
+from cloud.services.configuration import read_configuration
+from cloud.up.layout import CONTROLLER, Endpoints, Layout, inventory_of
+from cloud.up.process import ProcessError
+from cloud.up.redis import broker_url, find_redis_server, redis_command
+from cloud.up.supervisor import Program, Stage, Status, Supervisor
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 5.0
-POLL_S = 0.02
-SERVICES = ("nova-api", "nova-compute", "nova-conductor", "nova-network", "nova-scheduler")
-"""Whose configuration is rendered: the ones a replayed log speaks for. Of these, RUNNING run."""
-RUNNING = ("nova-compute",)
+START_TIMEOUT_S = 60.0
+STOP_COLLECTOR_TIMEOUT_S = 5.0
+LIST_TIMEOUT_S = 3.0
+POLL_S = 0.2
+LONGEST_SOCKET = "redis.sock"
+_DAEMON_WARNING = 3 * 8 + 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one may want otherwise."""
+
+    layout: Layout = field(default_factory=lambda: Layout(2))
+    listen: str = "tcp://127.0.0.1:0"
+    """Where the collector takes syslog."""
+    http: str = "127.0.0.1:0"
+    """Where it answers."""
+    transport_url: str | None = None
+    """A broker that is there already; otherwise one of our own."""
+    database_url: str | None = None
+    """A database that is there already; otherwise a file of our own."""
+    has_rsyslog: bool = True
+    """False where there is no rsyslogd: then the services send to the collector."""
 
 
 class Machine:
-    """Starts in the order in which a line travels backwards, so that nothing is sent to nobody; stops in the other."""
+    """Starts and stops in the order of the supervisor's stages."""
 
-    def __init__(self, directory: Path, host: str, *, listen: str, http: str) -> None:
-        """`directory` holds all that is written; only the socket moves elsewhere where its path would be too long."""
+    def __init__(self, directory: Path, settings: Settings, tell: Callable[[str], None] = lambda _line: None) -> None:
+        """`directory` holds all that is written; only sockets move elsewhere where their paths would be too long.
+
+        `tell` gets a line for each program that ends and is started again; its host's log gets it too.
+        """
         self.directory = directory.absolute()
-        self.host = host
-        self._listen = listen
-        self._http = http
-        self._processes: list[Process] = []
-        self._run_directory: Path | None = None
+        self.settings = settings
         self.syslog_url = ""
         self.http_url = ""
-        self.has_rsyslog = shutil.which("rsyslogd", path=_PATH) is not None
+        self._tell = tell
+        self._supervisor = Supervisor(self._told)
+        self._sockets: Path | None = None
+        self._collector = Program(
+            "collector",
+            None,
+            Stage.COLLECTOR,
+            self._collector_command,
+            self._output("collector"),
+            prepare=lambda: self._output("collector").unlink(missing_ok=True),  # its first lines say where it listens
+            is_ready=lambda: b"\nready\n" in self._output("collector").read_bytes(),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -45,115 +88,210 @@ class Machine:
         self.stop()
 
     @property
-    def tree(self) -> Path:
-        """The host's root: its rendered files are below it as they would be below `/`."""
-        return self.directory / "hosts" / self.host
+    def hosts(self) -> tuple[str, ...]:
+        """The controller first."""
+        return tuple(self.settings.layout.services)
 
-    @property
-    def syslog_address(self) -> str:
+    def tree(self, host: str) -> Path:
+        """The host's root: its rendered files are below it as they would be below `/`."""
+        return self.directory / "hosts" / host
+
+    def nova_conf(self, host: str = CONTROLLER) -> Path:
+        """What all services of `host` read first, and the commands that talk to them."""
+        return self.tree(host) / "etc/nova/nova.conf"
+
+    def syslog_address(self, host: str) -> str:
         """Where the host's services send."""
-        return self.inventory.host(self.host).syslog_address
+        return self.inventory.host(host).syslog_address
 
     @property
     def inventory(self) -> Inventory:
         return load_inventory(self.directory / "inventory.yaml")
 
     def start(self) -> None:
-        """Start everything and return when a line would arrive; `ProcessError` or `InventoryError` otherwise."""
+        """Start everything but the services, and prepare what they need; then them.
+
+        `ProcessError`, `InventoryError` or a CloudError says what is missing.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.start_collector()
         self._render()
-        if self.has_rsyslog:
-            self._start_rsyslogd()
-        for service in RUNNING:
-            etc = self.inventory.host(self.host).paths.etc
-            files = [f"--config-file={etc}/nova.conf", f"--config-file={etc}/{service}.conf"]
-            self._start(service, [sys.executable, "-m", "cloud", "service", service, *files])
+        if self.settings.has_rsyslog:
+            self._supervisor.start([self._rsyslogd(host) for host in self.hosts], START_TIMEOUT_S)
+        if self.settings.transport_url is None:
+            self._supervisor.start([self._broker()], START_TIMEOUT_S)
+        database = open_database(self._database_url())
+        try:
+            sync(database)
+        finally:
+            database.close()
+        self._supervisor.start(
+            [self._service(host, name) for host, names in self.settings.layout.services.items() for name in names],
+            START_TIMEOUT_S,
+        )
 
-    def follow(self) -> Process:
+    def wait_until_services_are_up(self) -> Sequence[Service]:
+        """All services, as soon as each has reported; `ProcessError` after a minute, naming who has not."""
+        expected = {(host, name) for host, names in self.settings.layout.services.items() for name in names}
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        publisher = configured_publisher(read_configuration([self.nova_conf()]))
+        client = RpcClient(publisher, "cloud up")
+        missing = expected
+        try:
+            while time.monotonic() < deadline_s:
+                try:
+                    services = ConductorClient(client, timeout_s=LIST_TIMEOUT_S).list_services()
+                except CloudError:  # nova-conductor is still on its way
+                    services = []
+                missing = expected - {(item.host, item.binary) for item in services if item.is_up}
+                if not missing:
+                    return services
+                self.watch()
+                time.sleep(POLL_S)
+        finally:
+            client.close()
+            publisher.close()
+        names = ", ".join(sorted(f"{name} on {host}" for host, name in missing))
+        raise ProcessError(f"not up after {START_TIMEOUT_S:.0f} s: {names}; see {self.directory / 'output'}")
+
+    def follow(self) -> None:
         """`cloud log tail` of the whole cloud, on our stdout."""
         command = [sys.executable, "-m", "cloud", "log", "tail", "--url", self.http_url]
-        self._processes.append(start_process("tail", command, self._output("tail"), shows_output=True))
-        return self._processes[-1]
+        tail = Program("tail", None, Stage.VIEWER, lambda: command, self._output("tail"), shows_output=True)
+        self._supervisor.start([tail], START_TIMEOUT_S)
 
     def start_collector(self) -> None:
         """Start the collector; a second time, after `stop_collector`, on the ports that it had."""
-        listen = self.syslog_url or self._listen
-        http = self.http_url.removeprefix("http://") or self._http
-        command = [sys.executable, "-m", "cloud", "log", "collector", "--listen", listen, "--http", http]
+        self._supervisor.start([self._collector], START_TIMEOUT_S)
         output = self._output("collector")
-        output.unlink(missing_ok=True)  # its first lines say where it listens
-        collector = self._start("collector", [*command, "--data", str(self.directory / "store")])
-        self._wait(lambda: b"\nready\n" in output.read_bytes(), collector)
         said = dict(line.split(" ", 1) for line in output.read_text().splitlines() if line[:4] in ("sysl", "http"))
         self.syslog_url, self.http_url = said["syslog"], said["http"]
 
     def stop_collector(self) -> None:
-        """End the collector alone; the host goes on, and its rsyslogd keeps what it cannot forward."""
-        collector = next(process for process in self._processes if process.name == "collector")
-        collector.stop(STOP_TIMEOUT_S)
-        self._processes.remove(collector)
+        """End the collector alone; the hosts go on, and their rsyslogds keep what they cannot forward."""
+        self._supervisor.stop_one(self._collector, STOP_COLLECTOR_TIMEOUT_S)
 
-    def check(self) -> None:
-        """`ProcessError` when one of the programs has ended."""
-        for process in self._processes:
-            process.check()
+    def watch(self) -> None:
+        """Start again what has ended and is due."""
+        self._supervisor.watch()
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Of every program, in the order of the starts."""
+        return self._supervisor.statuses()
 
     def stop(self) -> None:
-        """End all, the last one started first, each within 5 s."""
-        while self._processes:
-            self._processes.pop().stop(STOP_TIMEOUT_S)
-        if self._run_directory is not None:
-            shutil.rmtree(self._run_directory, ignore_errors=True)
-            self._run_directory = None
+        """End all within five seconds."""
+        self._supervisor.stop()
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+
+    def _told(self, program: Program, text: str) -> None:
+        """To our caller, and to the /dev/log of the program's host, as the host's own init would say it."""
+        self._tell(f"{program} {text}")
+        if not self.settings.has_rsyslog:
+            return
+        dev_log = self.inventory.host(program.host or CONTROLLER).paths.dev_log
+        now = datetime.now(UTC).astimezone()  # RFC 3164 has local time
+        line = f"<{_DAEMON_WARNING}>{now:%b %e %H:%M:%S} cloud-up[{os.getpid()}]: {program} {text}"
+        # It may be rsyslogd that has ended.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.connect(str(dev_log))
+            sender.send(line.encode())
+
+    def _collector_command(self) -> Sequence[str]:
+        listen = self.syslog_url or self.settings.listen
+        http = self.http_url.removeprefix("http://") or self.settings.http
+        command = [sys.executable, "-m", "cloud", "log", "collector", "--listen", listen, "--http", http]
+        return [*command, "--data", str(self.directory / "store")]
 
     def _render(self) -> None:
-        run = self.tree / "run/nova"
-        if len(bytes(run / "log.sock")) > MAX_SOCKET_PATH_BYTES:
-            self._run_directory = Path(tempfile.mkdtemp(prefix="cloud-"))
-            run = self._run_directory
         address, port = self.syslog_url.removeprefix("tcp://").rsplit(":", 1)
-        content = {
-            "collector": {"address": address.strip("[]"), "port": int(port)},
-            "thresholds": {"nova": "debug"},  # what is replayed is to be found again, DEBUG lines too
-            "hosts": {
-                self.host: {
-                    "services": list(SERVICES),
-                    "syslog": "rsyslog" if self.has_rsyslog else "collector",
-                    "base_rsyslog": self.has_rsyslog,
-                    "paths": {"root": str(self.tree), "run": str(run)},
-                }
-            },
-        }
-        (self.directory / "inventory.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-        write_tree(render_host(self.inventory, self.host), self.tree)
-        for path in self.inventory.host(self.host).paths.needed_directories:
-            Path(path).mkdir(parents=True, exist_ok=True)
+        endpoints = Endpoints(
+            collector_address=address.strip("[]"),
+            collector_port=int(port),
+            transport_url=self.settings.transport_url or broker_url(self._broker_socket()),
+            database_url=self._database_url(),
+        )
+        paths = {host: {"root": self.tree(host), "run": self._run(host)} for host in self.hosts}
+        content = inventory_of(self.settings.layout, endpoints, paths, has_rsyslog=self.settings.has_rsyslog)
+        file = self.directory / "inventory.yaml"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(yaml.safe_dump(content, sort_keys=False))  # passwords of a bus or a database that was given
+        inventory = self.inventory
+        for host in self.hosts:
+            write_tree(render_host(inventory, host), self.tree(host))
+            for path in inventory.host(host).paths.needed_directories:
+                Path(path).mkdir(parents=True, exist_ok=True)
 
-    def _start_rsyslogd(self) -> None:
-        paths = self.inventory.host(self.host).paths
-        socket, pid_file = Path(paths.socket), Path(paths.run) / "rsyslogd.pid"
-        for left_over in (socket, pid_file):
-            left_over.unlink(missing_ok=True)
+    def _rsyslogd(self, host: str) -> Program:
+        paths = self.inventory.host(host).paths
+        log_socket, dev_log, pid_file = Path(paths.socket), Path(paths.dev_log), Path(paths.run) / "rsyslogd.pid"
         program = shutil.which("rsyslogd", path=_PATH) or "rsyslogd"
-        rsyslogd = self._start("rsyslogd", [program, "-n", "-f", str(paths.rsyslog_conf), "-i", str(pid_file)])
-        self._wait(socket.exists, rsyslogd)
 
-    def _start(self, name: str, command: list[str]) -> Process:
-        process = start_process(name, command, self._output(name))
-        self._processes.append(process)
-        return process
+        def clear() -> None:
+            for left_over in (log_socket, dev_log, pid_file):
+                left_over.unlink(missing_ok=True)
 
-    def _output(self, name: str) -> Path:
-        return self.directory / "output" / f"{name}.txt"
+        return Program(
+            "rsyslogd",
+            host,
+            Stage.RSYSLOGD,
+            lambda: [program, "-n", "-f", str(paths.rsyslog_conf), "-i", str(pid_file)],
+            self._output("rsyslogd", host),
+            prepare=clear,
+            is_ready=log_socket.exists,
+        )
 
-    @staticmethod
-    def _wait(is_up: Callable[[], bool], process: Process) -> None:
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not is_up():
-            process.check()
-            if time.monotonic() > deadline_s:
-                raise ProcessError(f"{process.name} is not up after {START_TIMEOUT_S:.0f} s: see {process.output}")
-            time.sleep(POLL_S)
+    def _broker(self) -> Program:
+        program = find_redis_server()
+        if program is None:
+            raise ProcessError("cannot start the bus: there is no redis-server here; install it, or name a broker")
+        directory, bus_socket = self.directory / "bus", self._broker_socket()
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return Program(
+            "redis-server",
+            None,
+            Stage.BROKER,
+            lambda: redis_command(program, directory, bus_socket),
+            self._output("redis-server"),
+            prepare=lambda: bus_socket.unlink(missing_ok=True),
+            is_ready=bus_socket.exists,
+        )
+
+    def _service(self, host: str, name: str) -> Program:
+        etc = self.inventory.host(host).paths.etc
+        files = [f"--config-file={etc}/nova.conf", f"--config-file={etc}/{name}.conf"]
+        command = [sys.executable, "-m", "cloud", "service", name, *files]
+        return Program(name, host, Stage.SERVICE, lambda: command, self._output(name, host))
+
+    def _database_url(self) -> str:
+        return self.settings.database_url or f"sqlite:///{self.directory / 'nova.sqlite'}"
+
+    def _broker_socket(self) -> Path:
+        return self._short(self.directory / "bus", "bus") / "redis.sock"
+
+    def _run(self, host: str) -> Path:
+        return self._short(self.tree(host) / "run/nova", host)
+
+    def _short(self, directory: Path, name: str) -> Path:
+        """`directory`, or one elsewhere when a socket in it would have too long a path."""
+        if len(bytes(directory / LONGEST_SOCKET)) <= MAX_SOCKET_PATH_BYTES:
+            return directory
+        if self._sockets is None:
+            self._sockets = Path(tempfile.mkdtemp(prefix="cloud-"))
+        elsewhere = self._sockets / name
+        elsewhere.mkdir(mode=0o700, exist_ok=True)
+        return elsewhere
+
+    def _output(self, name: str, host: str | None = None) -> Path:
+        return self.directory / "output" / f"{name}{f'@{host}' if host else ''}.txt"
 
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"  # sbin is not on everybody's PATH
+
+
+def has_rsyslogd() -> bool:
+    """Whether this machine has one."""
+    return shutil.which("rsyslogd", path=_PATH) is not None

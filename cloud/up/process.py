@@ -27,19 +27,26 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, negative when a signal ended it."""
+        return self._popen.poll()
+
     def check(self) -> None:
         """`ProcessError` when it has ended, with its exit code and what it said last."""
-        if (code := self._popen.poll()) is not None:
+        if (code := self.exit_code) is not None:
             said = self.output.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
             raise ProcessError(f"{self.name} ended with {code}: {said or 'without a word'}")
 
-    def stop(self, timeout_s: float) -> bool:
-        """Ask it to end, and kill it after `timeout_s`; whether it ended by itself."""
-        if self._popen.poll() is not None:
-            return True
-        self._popen.send_signal(signal.SIGTERM)
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self.exit_code is None:
+            self._popen.send_signal(signal.SIGTERM)
+
+    def end(self, timeout_s: float) -> bool:
+        """Kill it if it has not ended within `timeout_s`; whether it ended by itself."""
         try:
-            self._popen.wait(timeout_s)
+            self._popen.wait(max(0.0, timeout_s))
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
@@ -51,6 +58,7 @@ def start_process(name: str, command: Sequence[str], output: Path, *, shows_outp
     """Start `command` in a session of its own, so that a Ctrl-C reaches us alone and we stop all in their order.
 
     `ProcessError` when it cannot be started. With `shows_output` it writes to our stdout, otherwise to `output`.
+    To be called by the main thread: a program ends with the thread that has started it.
     """
     if setpriv := shutil.which("setpriv"):  # util-linux; where it is missing a kill -9 of ours leaves orphans
         command = [setpriv, "--pdeathsig", "TERM", *command]

@@ -1,4 +1,4 @@
-"""A machine with collector, rsyslogd and nova-compute, started by the first test that asks and shared by all."""
+"""A cloud of a controller and two compute hosts, started by the first test that asks and shared by all."""
 
 import shutil
 import subprocess
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cloud.logs.query.client import CollectorClient
-from cloud.up.machine import Machine
+from cloud.up.layout import Layout
+from cloud.up.machine import Machine, Settings, has_rsyslogd
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,9 +20,10 @@ ROOT = Path(__file__).parents[2]
 def machine() -> Iterator[Machine]:
     directory = Path(tempfile.mkdtemp(prefix="t-"))  # short: a socket's path has 107 bytes at most
     try:
-        with Machine(directory, "compute-01", listen="tcp://127.0.0.1:0", http="127.0.0.1:0") as started:
-            assert started.has_rsyslog, "needs rsyslogd: make test installs it"
+        with Machine(directory, Settings(Layout(2))) as started:
+            assert has_rsyslogd(), "needs rsyslogd: make test installs it"
             started.start()
+            started.wait_until_services_are_up()
             yield started
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -30,7 +30,7 @@ def test_each_level_arrives_with_all_that_the_service_said(machine: Machine, cli
     request_id, instance = new_request(), str(uuid.uuid4())
     before = datetime.now(UTC)
     said = speak(
-        machine.tree,
+        machine.tree("compute-01"),
         "nova-compute",
         "import os\n"
         "logging.getLogger('nova').setLevel('DEBUG')\n"
@@ -67,7 +67,7 @@ def test_each_level_arrives_with_all_that_the_service_said(machine: Machine, cli
 def test_numbers_count_up_without_a_hole(machine: Machine, client: CollectorClient) -> None:
     request_id = new_request()
     speak(
-        machine.tree,
+        machine.tree("compute-01"),
         "nova-compute",
         f"with request_context(request_id='{request_id}'):\n    for n in range(300): logger.info('line')\n",
     )
@@ -83,7 +83,7 @@ def test_numbers_count_up_without_a_hole(machine: Machine, client: CollectorClie
 def test_an_exception_is_one_record_with_its_traceback(machine: Machine, client: CollectorClient) -> None:
     request_id = new_request()
     speak(
-        machine.tree,
+        machine.tree("compute-01"),
         "nova-compute",
         f"with request_context(request_id='{request_id}'):\n"
         "    try: raise ValueError('no such\\nbridge br100')\n"
@@ -103,7 +103,7 @@ def test_a_long_traceback_arrives_whole_and_a_huge_one_with_head_and_tail(
 ) -> None:
     request_id = new_request()
     speak(
-        machine.tree,
+        machine.tree("compute-01"),
         "nova-compute",
         f"with request_context(request_id='{request_id}'):\n"
         "    for size in (60_000, 1_000_000):\n"
@@ -120,19 +120,19 @@ def test_a_long_traceback_arrives_whole_and_a_huge_one_with_head_and_tail(
 
 
 def test_the_daemon_tells_its_life(machine: Machine, client: CollectorClient) -> None:
-    rows = client.rows({"service": "nova-compute", "n": 10_000})
-    events = [row.get("event") for row in rows if row["logger"].startswith(("nova.daemon", "nova.compute"))]
-    assert events[:2] == ["service.start", "service.up"]
-    started = next(row for row in rows if row.get("event") == "service.up")
-    assert (started["logger"], started["level"], started["severity"]) == ("nova.compute.manager", "AUDIT", "notice")
-    assert started["fields"]["vcpus"] == len(os.sched_getaffinity(0))
-    assert started["fields"]["free_memory_mb"] > 0
+    rows = client.rows({"service": "nova-compute", "host": "compute-02", "n": 10_000})
+    said = [row for row in rows if row["logger"].startswith(("nova.daemon", "nova.compute"))]
+    assert [row.get("event") for row in said[:2]] == ["service.start", None]
+    audit = said[1]
+    assert (audit["logger"], audit["level"], audit["severity"]) == ("nova.compute.manager", "AUDIT", "notice")
+    assert audit["fields"]["vcpus"] == len(os.sched_getaffinity(0))
+    assert audit["fields"]["free_memory_mb"] > 0
 
 
 def test_a_secret_never_reaches_the_hosts_file(machine: Machine, client: CollectorClient) -> None:
     request_id = new_request()
     speak(
-        machine.tree,
+        machine.tree("compute-01"),
         "nova-compute",
         f"with request_context(request_id='{request_id}'):\n"
         "    logger.bind(admin_password='tiger-7x').info('connecting to mysql://nova:tiger-7x@db/nova')\n",
@@ -140,6 +140,6 @@ def test_a_secret_never_reaches_the_hosts_file(machine: Machine, client: Collect
     (row,) = rows_of(client, request_id, 1)
     assert row["message"] == "connecting to mysql://nova:***@db/nova"
     assert row["fields"]["admin_password"] == "***"
-    assert "tiger-7x" not in (machine.tree / "var/log/nova/nova.log").read_text()
+    assert "tiger-7x" not in (machine.tree("compute-01") / "var/log/nova/nova.log").read_text()
 
 

@@ -8,9 +8,12 @@ import pytest
 from loguru import logger
 
 from cloud.logs.emit.levels import AUDIT
+from cloud.rpc.client import RpcClient
+from cloud.rpc.options import configured_publisher
 from cloud.services.compute.manager import ComputeManager, make_manager
-from cloud.services.compute.resources import HostResources, ResourceError
+from cloud.services.compute.resources import HostResources, ResourceError, read_resources
 from cloud.services.configuration import read_configuration
+from cloud.services.manager import Parts
 
 HAVE = HostResources(vcpus=4, memory_mb=16000, free_memory_mb=8000, disk_gb=100, free_disk_gb=40)
 Line = tuple[str, str, dict[str, object]]
@@ -44,7 +47,6 @@ def test_report_is_an_audit_of_what_the_host_has_left(lines: list[Line]) -> None
             "AUDIT",
             "resources audited",
             {
-                "event": "service.up",
                 "uptime_s": 60,
                 "vcpus": 4,
                 "memory_mb": 16000,
@@ -76,7 +78,9 @@ def test_resources_that_cannot_be_read_are_a_warning_and_the_next_report_tries_a
 def test_manager_audits_the_disk_of_state_path(tmp_path: Path, lines: list[Line]) -> None:
     file = tmp_path / "nova.conf"
     file.write_text(f"[DEFAULT]\nhost = a\nstate_path = {tmp_path}\n")
-    manager = make_manager(read_configuration([file]))
+    conf = read_configuration([file])
+    publisher = configured_publisher(conf)
+    manager = make_manager(Parts(conf, RpcClient(publisher, "test"), database=None))
     manager.start()
     manager.report()
-    assert lines[0][2]["event"] == "service.up"
+    assert lines[0][2]["disk_gb"] == read_resources(tmp_path).disk_gb

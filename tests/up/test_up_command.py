@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from cloud.logs.query.client import CollectorClient
-from cloud.up.machine import Machine
+from cloud.logs.query.client import CollectorClient, Parameters
+from cloud.up.layout import Layout
+from cloud.up.machine import Machine, Settings
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
-UP = [sys.executable, "-m", "cloud", "up"]
+UP = [sys.executable, "-m", "cloud", "up", "--hosts", "1"]
 REAL_LOG = Path(__file__).parents[3] / "shared" / "data" / "OpenStack_2k.log"
 
 
@@ -102,26 +103,32 @@ def test_a_killed_cloud_up_leaves_no_process(directory: Path) -> None:
     wait_until(lambda: processes_of(directory) == [], 15, "the end of all that it had started")
 
 
-def test_a_program_that_dies_is_named_and_ends_the_rest(directory: Path) -> None:
+def test_a_program_that_dies_is_named_and_started_again(directory: Path) -> None:
     with start_up(directory) as process:
-        (pid_file,) = directory.rglob("rsyslogd.pid")
+        assert process.stderr is not None
+        pid_file = directory / "hosts/compute-01/run/nova/rsyslogd.pid"
         os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert err == "Error: rsyslogd ended with -9: without a word\n"
+        ended, started = process.stderr.readline(), process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert ended == (
+        "cloud up: rsyslogd on compute-01 ended with -9; again in 0.5 s, "
+        f"see {directory}/output/rsyslogd@compute-01.txt\n"
+    )
+    assert started == "cloud up: rsyslogd on compute-01 started again\n"
+    assert process.returncode == 0
     assert processes_of(directory) == []
 
 
 def test_without_rsyslogd_services_send_straight_to_the_collector(directory: Path) -> None:
-    machine = Machine(directory, "compute-07", listen="tcp://127.0.0.1:0", http="127.0.0.1:0")
-    machine.has_rsyslog = False
-    with machine:
+    with Machine(directory, Settings(Layout(1), has_rsyslog=False)) as machine:
         machine.start()
-        assert machine.syslog_address == machine.syslog_url
+        assert machine.syslog_address("compute-01") == machine.syslog_url
+        of_compute: Parameters = {"host": "compute-01", "service": "nova-compute"}
         with CollectorClient(machine.http_url) as client:
-            wait_until(lambda: len(client.rows({"host": "compute-07"})) >= 2, what="the first lines of nova-compute")
-            rows = client.rows({"host": "compute-07"})
-    assert [row["event"] for row in rows[:2]] == ["service.start", "service.up"]
+            wait_until(lambda: len(client.rows(of_compute)) >= 2, what="the first lines of nova-compute")
+            rows = client.rows(of_compute)
+    assert rows[0]["event"] == "service.start"
     assert {row["facility"] for row in rows} == {"local1"}
     assert all("sequence" not in row for row in rows)
 

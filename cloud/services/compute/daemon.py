@@ -1,6 +1,6 @@
 """nova-compute as a process."""
 
 from cloud.services.compute.manager import make_manager
-from cloud.services.daemon import daemon_command
+from cloud.services.daemon import Daemon, daemon_command
 
-main = daemon_command("nova-compute", make_manager)
+main = daemon_command(Daemon("nova-compute", make_manager, zone_option="default_availability_zone"))

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from oslo_config import cfg
-
 from cloud.logs.emit import logger
-from cloud.logs.events import SERVICE
 from cloud.services.compute.resources import HostResources, ResourceError, read_resources
+from cloud.services.manager import Manager, Parts
 
 
-class ComputeManager:
-    """Implements the daemon's `Manager`."""
+class ComputeManager(Manager):
+    """The daemon's own work so far: to watch the host."""
 
     def __init__(self, read: Callable[[], HostResources], clock_s: Callable[[], float] = time.monotonic) -> None:
         """`read` gives the host's resources, `clock_s` monotonic seconds."""
@@ -30,15 +28,12 @@ class ComputeManager:
         except ResourceError as exc:
             logger.bind(error=str(exc)).warning("cannot audit resources")
             return
-        logger.bind(
-            event=SERVICE.event("up"), uptime_s=round(self._clock_s() - self._started_s), **asdict(resources)
-        ).log("AUDIT", "resources audited")
-
-    def stop(self) -> None:
-        """Nothing to put down: no instance is run yet."""
+        logger.bind(uptime_s=round(self._clock_s() - self._started_s), **asdict(resources)).log(
+            "AUDIT", "resources audited"
+        )
 
 
-def make_manager(conf: cfg.ConfigOpts) -> ComputeManager:
-    """The manager as `conf` says."""
-    state_path = Path(conf.state_path)
+def make_manager(parts: Parts) -> ComputeManager:
+    """The manager as `parts.conf` says."""
+    state_path = Path(parts.conf.state_path)
     return ComputeManager(lambda: read_resources(state_path))

@@ -1,0 +1,5 @@
+"""nova-cert as a process."""
+
+from cloud.services.daemon import Daemon, daemon_command, idle
+
+main = daemon_command(Daemon("nova-cert", idle))

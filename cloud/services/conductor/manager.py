@@ -1,0 +1,106 @@
+"""nova-conductor: the database on behalf of those who have none, and the word on who is up."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cloud.db.services import ServiceTable
+from cloud.domain.service import MAX_TEXT_LENGTH, Service, ServiceReport
+from cloud.errors import DatabaseUnavailableError
+from cloud.logs.emit import logger
+from cloud.logs.events import SERVICE
+from cloud.rpc.errors import BadMessageError
+from cloud.rpc.methods import rpc_method
+from cloud.services.manager import Manager, Parts
+
+
+class ConductorManager(Manager):
+    """Its methods have the names that ConductorClient calls."""
+
+    def __init__(
+        self, services: ServiceTable, *, settle_s: float = 0.0, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """No service is called down before reports could come in for `settle_s`: it was we who were away.
+
+        `clock_s` gives monotonic seconds.
+        """
+        self._services = services
+        self._settle_s = settle_s
+        self._clock_s = clock_s
+        self._hears_since_s = clock_s()
+
+    def start(self) -> None:
+        self._hears_since_s = self._clock_s()
+
+    def report(self) -> None:
+        """Say which services have gone up or down."""
+        is_settled = self._clock_s() - self._hears_since_s >= self._settle_s
+        try:
+            announced = self._services.announce(says_down=is_settled)
+        except DatabaseUnavailableError:
+            self._hears_since_s = self._clock_s()
+            raise
+        for service in announced:
+            _announce(service)
+
+    @rpc_method
+    def report_service(self, report: Mapping[str, Any]) -> None:
+        """Note that a service is alive."""
+        try:
+            read = ServiceReport.from_dict(report)
+        except (TypeError, ValueError) as exc:
+            raise BadMessageError(f"cannot read report: {exc}") from exc
+        self._services.report(read)
+
+    @rpc_method
+    def list_services(self, host: str | None = None, binary: str | None = None) -> list[dict[str, Any]]:
+        """All of them, ordered by binary, then host."""
+        _check_texts(host=host, binary=binary)
+        return [service.as_dict() for service in self._services.all(host=host, binary=binary)]
+
+    @rpc_method
+    def enable_service(self, host: str, binary: str) -> dict[str, Any]:
+        """Let it be used again; ServiceNotFoundError when it has never reported."""
+        _check_texts(host=host, binary=binary)
+        service = self._services.enable(host, binary)
+        logger.bind(event=SERVICE.event("enable"), **_named(service)).info("service enabled")
+        return service.as_dict()
+
+    @rpc_method
+    def disable_service(self, host: str, binary: str, reason: str | None = None) -> dict[str, Any]:
+        """Let nothing new be put there; ServiceNotFoundError when it has never reported."""
+        _check_texts(host=host, binary=binary, reason=reason)
+        service = self._services.disable(host, binary, reason)
+        logger.bind(event=SERVICE.event("disable"), reason=reason, **_named(service)).info("service disabled")
+        return service.as_dict()
+
+
+def _check_texts(**texts: object) -> None:
+    """BadMessageError for what no database stores: whoever asked is told, and our log has no defect to show."""
+    for name, text in texts.items():
+        if text is not None and not (isinstance(text, str) and len(text) <= MAX_TEXT_LENGTH and text.isprintable()):
+            raise BadMessageError(f"a service's {name} is at most {MAX_TEXT_LENGTH} printable characters")
+
+
+def _announce(service: Service) -> None:
+    age_s = round((datetime.now(UTC) - service.updated_at).total_seconds(), 1)
+    line = logger.bind(**_named(service), last_report=service.updated_at.isoformat(), age_s=age_s)
+    if service.is_up:
+        line.bind(event=SERVICE.event("up")).info("service is up")
+    else:
+        line.bind(event=SERVICE.event("down")).error("service is down")
+
+
+def _named(service: Service) -> dict[str, str]:
+    """Not `host`: that is whose work the line belongs to."""
+    return {"service": service.binary, "service_host": service.host}
+
+
+def make_manager(parts: Parts) -> ConductorManager:
+    """The manager as `parts.conf` says."""
+    if parts.database is None:
+        raise ValueError("nova-conductor needs a database")
+    down_after_s = parts.conf.service_down_time
+    services = ServiceTable(parts.database, now=lambda: datetime.now(UTC), down_after_s=down_after_s)
+    return ConductorManager(services, settle_s=down_after_s)

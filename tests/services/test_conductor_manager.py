@@ -1,0 +1,247 @@
+"""nova-conductor's methods on a real database, and its word on who went up or down."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from loguru import logger
+
+from cloud.db.engine import Database, open_database
+from cloud.db.schema import sync
+from cloud.db.services import ServiceTable
+from cloud.domain.service import Service, ServiceReport
+from cloud.errors import DatabaseUnavailableError, ServiceNotFoundError
+from cloud.rpc.errors import BadMessageError
+from cloud.services.conductor.manager import ConductorManager, make_manager
+from cloud.services.manager import Parts
+
+REPORT = {"host": "compute-01", "binary": "nova-compute", "topic": "compute", "availability_zone": "nova"}
+Line = tuple[str, str, dict[str, Any]]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Line]]:
+    said: list[Line] = []
+
+    def take(message: object) -> None:
+        record = message.record  # type: ignore[attr-defined]
+        said.append((record["level"].name, record["message"], record["extra"]))
+
+    logger.remove()
+    sink = logger.add(take, level=0, catch=False)
+    yield said
+    logger.remove(sink)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with open_database(f"sqlite:///{tmp_path}/nova.sqlite") as database:
+        sync(database)
+        yield database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def manager(database: Database, clock: Clock, lines: list[Line]) -> ConductorManager:
+    return ConductorManager(ServiceTable(database, clock, down_after_s=60))
+
+
+def events(lines: list[Line]) -> list[tuple[str, str, str]]:
+    return [(level, fields["event"], f"{fields['service']}@{fields['service_host']}") for level, _, fields in lines]
+
+
+def test_service_that_reports_is_listed_up_and_enabled(manager: ConductorManager) -> None:
+    manager.report_service(REPORT)
+    assert manager.list_services() == [
+        {
+            **REPORT,
+            "id": 1,
+            "is_enabled": True,
+            "disabled_reason": None,
+            "created_at": "2026-01-02T03:04:05+00:00",
+            "updated_at": "2026-01-02T03:04:05+00:00",
+            "report_count": 1,
+            "is_up": True,
+        }
+    ]
+
+
+def test_list_is_ordered_and_may_be_of_one_host_or_binary(manager: ConductorManager) -> None:
+    for host, binary in (("b", "nova-network"), ("b", "nova-compute"), ("a", "nova-network")):
+        manager.report_service({**REPORT, "host": host, "binary": binary})
+
+    def names(**only: str) -> list[str]:
+        return [f"{item['binary']}@{item['host']}" for item in manager.list_services(**only)]
+
+    assert names() == ["nova-compute@b", "nova-network@a", "nova-network@b"]
+    assert names(host="b") == ["nova-compute@b", "nova-network@b"]
+    assert names(binary="nova-network") == ["nova-network@a", "nova-network@b"]
+    assert names(host="c") == []
+
+
+def test_transition_is_announced_once_however_often_it_is_asked(
+    manager: ConductorManager, clock: Clock, lines: list[Line]
+) -> None:
+    manager.report_service(REPORT)
+    for seconds in (0, 1, 60, 1, 1, 600):
+        clock.pass_by(seconds)
+        manager.report()
+    manager.report_service(REPORT)
+    manager.report()
+    manager.report()
+    assert events(lines) == [
+        ("INFO", "service.up", "nova-compute@compute-01"),
+        ("ERROR", "service.down", "nova-compute@compute-01"),
+        ("INFO", "service.up", "nova-compute@compute-01"),
+    ]
+    assert lines[1][2]["last_report"] == "2026-01-02T03:04:05+00:00"
+
+
+def test_of_two_conductors_one_announces(
+    manager: ConductorManager, database: Database, clock: Clock, lines: list[Line]
+) -> None:
+    other = ConductorManager(ServiceTable(database, clock, down_after_s=60))
+    manager.report_service(REPORT)
+    for conductor in (other, manager, other):
+        conductor.report()
+    assert events(lines) == [("INFO", "service.up", "nova-compute@compute-01")]
+
+
+def test_nobody_is_called_down_before_reports_could_come_in_for_long_enough(
+    database: Database, clock: Clock, lines: list[Line]
+) -> None:
+    services = ServiceTable(database, clock, down_after_s=60)
+    services.report(ServiceReport.from_dict(REPORT))
+    services.announce()
+    clock.pass_by(3600)  # the conductor was away
+    monotonic_s = [1000.0]
+    manager = ConductorManager(services, settle_s=60, clock_s=lambda: monotonic_s[0])
+    manager.start()
+    manager.report()
+    monotonic_s[0] += 59
+    manager.report()
+    assert lines == []
+    monotonic_s[0] += 1
+    manager.report()
+    assert [(level, message) for level, message, _ in lines] == [("ERROR", "service is down")]
+
+
+def test_a_database_that_was_away_starts_that_time_anew(database: Database, clock: Clock, lines: list[Line]) -> None:
+    class Away(ServiceTable):
+        is_away = True
+
+        def announce(self, *, says_down: bool = True) -> tuple[Service, ...]:
+            if self.is_away:
+                raise DatabaseUnavailableError("cannot use database: away")
+            return super().announce(says_down=says_down)
+
+    services = Away(database, clock, down_after_s=60)
+    services.report(ServiceReport.from_dict(REPORT))
+    monotonic_s = [1000.0]
+    manager = ConductorManager(services, settle_s=60, clock_s=lambda: monotonic_s[0])
+    monotonic_s[0] += 3600
+    clock.pass_by(3600)
+    with pytest.raises(DatabaseUnavailableError):
+        manager.report()
+    services.is_away = False
+    manager.report()
+    services.report(ServiceReport.from_dict(REPORT))
+    manager.report()
+    assert [message for _, message, _ in lines] == ["service is up"]
+
+
+def test_two_programs_that_report_as_one_service_are_one_line(manager: ConductorManager) -> None:
+    manager.report_service(REPORT)
+    manager.report_service({**REPORT, "availability_zone": "other"})
+    (listed,) = manager.list_services()
+    assert (listed["availability_zone"], listed["report_count"]) == ("other", 2)
+
+
+def test_disabling_keeps_the_reason_until_it_is_enabled_and_both_are_on_record(
+    manager: ConductorManager, lines: list[Line]
+) -> None:
+    manager.report_service(REPORT)
+    disabled = manager.disable_service("compute-01", "nova-compute", "disk swap")
+    assert (disabled["is_enabled"], disabled["disabled_reason"]) == (False, "disk swap")
+    enabled = manager.enable_service("compute-01", "nova-compute")
+    assert (enabled["is_enabled"], enabled["disabled_reason"]) == (True, None)
+    named = {"service": "nova-compute", "service_host": "compute-01"}
+    assert lines == [
+        ("INFO", "service disabled", {"event": "service.disable", "reason": "disk swap", **named}),
+        ("INFO", "service enabled", {"event": "service.enable", **named}),
+    ]
+
+
+def test_reason_may_be_left_out(manager: ConductorManager) -> None:
+    manager.report_service(REPORT)
+    assert manager.disable_service("compute-01", "nova-compute")["disabled_reason"] is None
+
+
+def test_unknown_service_is_told_and_nothing_is_on_record(manager: ConductorManager, lines: list[Line]) -> None:
+    manager.report_service(REPORT)
+    for change in (manager.enable_service, manager.disable_service):
+        with pytest.raises(ServiceNotFoundError, match=r"^cannot find service nova-compute on nowhere$"):
+            change("nowhere", "nova-compute")
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        None,
+        5,
+        "nova-compute",
+        [],
+        {},
+        {**REPORT, "more": "x"},
+        {key: value for key, value in REPORT.items() if key != "topic"},
+        {**REPORT, "host": None},
+        {**REPORT, "host": ["a"]},
+        {**REPORT, "host": ""},
+        {**REPORT, "host": "x" * 256},
+        {**REPORT, "host": "a\x00b"},
+        {**REPORT, "host": "\ud800"},
+        {**REPORT, "availability_zone": "\x1b[31m"},
+    ],
+)
+def test_report_that_cannot_be_is_the_askers_mistake_and_is_not_kept(manager: ConductorManager, report: Any) -> None:
+    with pytest.raises(BadMessageError):
+        manager.report_service(report)
+    assert manager.list_services() == []
+
+
+@pytest.mark.parametrize("text", [5, True, ["a"], {}, "x" * 256, "a\x00b", "a\nb", "\ud800"])
+def test_name_or_reason_that_cannot_be_is_the_askers_mistake(manager: ConductorManager, text: Any) -> None:
+    manager.report_service(REPORT)
+    for call in (
+        lambda: manager.list_services(host=text),
+        lambda: manager.list_services(binary=text),
+        lambda: manager.enable_service(text, "nova-compute"),
+        lambda: manager.disable_service("compute-01", text),
+        lambda: manager.disable_service("compute-01", "nova-compute", text),
+    ):
+        with pytest.raises(BadMessageError, match=r" is at most 255 printable characters$"):
+            call()
+    assert manager.list_services()[0]["is_enabled"]
+
+
+def test_conductor_without_a_database_is_a_defect_that_says_so() -> None:
+    with pytest.raises(ValueError, match=r"^nova-conductor needs a database$"):
+        make_manager(Parts(cast("Any", None), cast("Any", None), database=None))
