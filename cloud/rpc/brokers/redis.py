@@ -50,8 +50,7 @@ class Redis(Broker):
         connection.transport.cycle.maybe_check_subclient_health()
 
     def leads_somewhere(self, channel: Any, exchange: str, routing_key: str) -> bool:
-        # kombu drops what matches no binding without a word.
-        return any(bound == routing_key for bound, _pattern, _queue in channel.get_table(exchange))
+        return bool(channel.is_bound(exchange, routing_key))
 
     def expire_reply(self, channel: Any, queue: str, after_s: float) -> None:
         with channel.conn_or_acquire() as client:

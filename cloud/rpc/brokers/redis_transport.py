@@ -8,6 +8,7 @@ from kombu.transport import redis, virtual
 from redis.exceptions import RedisError
 
 from cloud.rpc.brokers.broker import GarbageError
+from cloud.rpc.topology import EXCHANGE
 
 
 class Message(virtual.Message):  # type: ignore[misc]  # kombu is not annotated
@@ -56,6 +57,18 @@ class Channel(redis.Channel):  # type: ignore[misc]  # as above
         self._waits_on: Any = None
         self._waits_as = 0
         super().__init__(*args, **kwargs)
+
+    def is_bound(self, exchange: str, queue: str) -> bool:
+        """Whether `queue` is bound to `exchange` under its own name; kombu drops what matches no binding."""
+        _, pattern, _ = self.typeof(exchange).prepare_bind(queue, exchange, queue, {})
+        with self.conn_or_acquire() as client:
+            return bool(client.sismember(self.keyprefix_queue % exchange, self.sep.join((queue, pattern or "", queue))))
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        if exchange == EXCHANGE.name:
+            return [routing_key]  # the queue's name: kombu would read the table of all hosts for each message
+        found: list[str] = super()._lookup(exchange, routing_key, default)
+        return found
 
     def close(self) -> None:
         errors = (*Transport.connection_errors, *Transport.channel_errors, AttributeError, GarbageError)
