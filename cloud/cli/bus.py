@@ -19,7 +19,7 @@ config_file_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.o
     type=click.Path(dir_okay=False, path_type=Path),
     default=("/etc/nova/nova.conf",),
     show_default=True,
-    help="Where transport_url stands; may repeat. Also from CLOUD_CONFIG_FILE.",
+    help="May repeat; later files win. Also from CLOUD_CONFIG_FILE.",
 )
 
 

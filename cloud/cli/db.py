@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloud.services.daemon import DEFAULT_CONFIG
+from cloud.cli.bus import config_file_option
 
 if TYPE_CHECKING:  # SQLAlchemy takes as long to import as all the rest of `cloud`
     from cloud.db.engine import Database
-
-_config_files = click.option(
-    "--config-file",
-    "files",
-    multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Says [database] connection. May repeat; later files win.  [default: {DEFAULT_CONFIG}]",
-)
-
 
 @click.group()
 def db() -> None:
@@ -27,7 +18,7 @@ def db() -> None:
 
 
 @db.command()
-@_config_files
+@config_file_option
 def sync(files: tuple[Path, ...]) -> None:
     """Bring the schema to what this code needs; say the revision. Harmless when it is that already."""
     from cloud.db import schema
@@ -37,7 +28,7 @@ def sync(files: tuple[Path, ...]) -> None:
 
 
 @db.command()
-@_config_files
+@config_file_option
 def version(files: tuple[Path, ...]) -> None:
     """Say the schema's revision, or none; exit 0 only if it is what this code needs."""
     from cloud.db import schema
@@ -56,7 +47,7 @@ def _database(files: tuple[Path, ...]) -> Iterator["Database"]:
     from cloud.services.configuration import ConfigurationError, read_configuration
 
     try:
-        conf = read_configuration(files or (DEFAULT_CONFIG,), groups={"database": DATABASE_OPTIONS})
+        conf = read_configuration(files, groups={"database": DATABASE_OPTIONS})
         with configured_database(conf) as database:
             yield database
     except (ConfigurationError, DatabaseUrlError, DatabaseUnavailableError, SchemaError) as exc:

@@ -180,7 +180,7 @@ def level_(service: str, level: str | None, host: str | None, for_s: float, file
             target = Target(role, name)
             try:
                 state = control.set_log_level(target, level.upper(), for_s) if level else control.get_log_level(target)
-            except CloudError as exc:  # the others are to have it all the same
+            except (CloudError, ValueError) as exc:  # the others are to have it all the same
                 click.echo(f"{printable(target)}: {printable(exc)}", err=True)
                 failed += 1
                 continue

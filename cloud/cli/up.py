@@ -3,6 +3,8 @@
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +75,10 @@ def up(
         has_rsyslog=has_rsyslogd(),
     )
     try:
-        with Machine(data, settings, tell=lambda line: click.echo(f"cloud up: {line}", err=True)) as machine:
+        with (
+            Machine(data, settings, tell=lambda line: click.echo(f"cloud up: {line}", err=True)) as machine,
+            _undisturbed_end(),
+        ):
             started_s = time.monotonic()
             machine.start()
             machine.wait_until_services_are_up()
@@ -85,7 +90,7 @@ def up(
             if once:
                 sys.exit(0 if agrees else 1)
             machine.follow()
-            while True:
+            while machine.is_followed:
                 machine.watch()
                 time.sleep(WATCH_S)
     except KeyboardInterrupt:
@@ -103,6 +108,16 @@ def up(
         SchemaError,
     ) as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+@contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """From the end of the block on, no second Ctrl-C or SIGTERM breaks off the stop of what is running."""
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _replay(machine: "Machine", file: Path, *, is_shifted: bool, compares: bool) -> bool:

@@ -90,6 +90,11 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             yield connection
 
+    def exists(self) -> bool:
+        """Whether there is something to ask: SQLite would make an empty file of it, a server is taken at its word."""
+        url = self._writing.url
+        return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+
     def insert(self, model: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
         """An INSERT of this database's dialect: both have ON CONFLICT, which SQLAlchemy's general one has not."""
         is_sqlite = self._writing.dialect.name == "sqlite"
@@ -237,7 +242,9 @@ def libpq_options(url: URL, limits: DatabaseLimits) -> dict[str, str | tuple[str
         "tcp_user_timeout": _ms(_SILENT_PEER_S),
     }
     if not _is_here(url):
-        defaults |= {"sslmode": "verify-full", "sslrootcert": "system"}
+        defaults |= {"sslmode": "verify-full"}
+        if "sslmode" not in url.query:  # libpq has this one for verify-full alone
+            defaults |= {"sslrootcert": "system"}
     given = dict(url.query)
     options = [f"-c {name}={value}" for name, value in settings.items()]
     options += url.normalized_query.get("options", ())  # the later of two settings wins
@@ -245,8 +252,13 @@ def libpq_options(url: URL, limits: DatabaseLimits) -> dict[str, str | tuple[str
 
 
 def _is_here(url: URL) -> bool:
-    """Whether libpq connects over a socket or the loopback; it takes several hosts, by commas or as several options."""
-    given = url.normalized_query.get("host", ()) or (url.host or "",)
+    """Whether libpq connects over a socket or the loopback; it takes several hosts, by commas or as several options.
+
+    An address goes over a name, and the environment stands in for what the URL leaves out.
+    """
+    query = url.normalized_query
+    named = query.get("host", ()) or (url.host or os.environ.get("PGHOST", ""),)
+    given = (*query.get("hostaddr", ()), os.environ.get("PGHOSTADDR", ""), *named)
     hosts = [host for item in given for host in item.split(",")]
     return all(host.startswith(("/", "@")) or not host or is_loopback(host) for host in hosts)
 

@@ -9,11 +9,12 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from cloud.db.engine import Database
+from cloud.errors import CloudError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class SchemaError(Exception):
+class SchemaError(CloudError):
     """A schema that this code cannot work with; the message says which it is, which it should be, and what mends it."""
 
 
@@ -43,6 +44,8 @@ def check(database: Database, migrations: Path = MIGRATIONS) -> None:
 
 def current_revision(database: Database) -> str | None:
     """The revision of the schema; None for a database that was never synced."""
+    if not database.exists():
+        return None
     with database.reading() as session:
         return MigrationContext.configure(session.connection()).get_current_revision()
 

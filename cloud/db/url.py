@@ -24,8 +24,6 @@ def parse_database_url(text: str) -> URL:
         raise DatabaseUrlError(f"a database URL reads {_EXPECTED}; this one cannot be parsed")
     if url.drivername not in _DRIVERS:
         raise DatabaseUrlError(f"a database URL reads {_EXPECTED}; this one starts with {url.drivername}")
-    if "@" in f"{url.host}{url.database}":  # the parser ends a password at its first @, so the rest of it is in here
-        raise DatabaseUrlError("an @ in the name or password of a database URL is written %40")
     url = url.set(drivername=_DRIVERS[url.drivername])
     (_check_sqlite if url.drivername == "sqlite" else _check_postgresql)(url)
     return url
@@ -53,6 +51,10 @@ def _check_sqlite(url: URL) -> None:
 
 
 def _check_postgresql(url: URL) -> None:
+    if "@" in f"{url.host}{url.database}":  # the parser ends a password at its first @, so the rest of it is in here
+        raise DatabaseUrlError("an @ in the name or password of a database URL is written %40")
+    if "service" in url.query:
+        raise DatabaseUrlError("the URL of a PostgreSQL database names its host itself, not by a service file")
     if not url.database:
         raise DatabaseUrlError("the URL of a PostgreSQL database names the database: postgresql://HOST/NAME")
     try:

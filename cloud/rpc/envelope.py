@@ -59,7 +59,7 @@ class Request:
                 arguments=content["arguments"],
                 sender=content["sender"],
                 # A newer sender may know of more.
-                context=RequestContext(**{key: str(context[key]) for key in _CONTEXT_FIELDS & context.keys()}),
+                context=RequestContext(**{key: context[key] for key in _CONTEXT_FIELDS & context.keys()}),
                 reply_to=content["reply_to"],
                 expires_at_s=content["expires_at_s"],
             )
@@ -70,6 +70,8 @@ class Request:
             names.append(request.reply_to)
         if not all(_is_name(name) for name in names) or not isinstance(request.arguments, dict):
             raise BadMessageError("cannot read request: a field has the wrong type or length")
+        if not all(map(_is_text, request.context.as_fields().values())):
+            raise BadMessageError("cannot read request: its context has what is no name or id")
         if request.expires_at_s is not None and not _is_time(request.expires_at_s):
             raise BadMessageError("cannot read request: expires_at_s is not a time")
         return request
@@ -130,7 +132,12 @@ def _refuse(constant: str) -> None:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+    return bool(value) and _is_text(value)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it may stand on every line of a request."""
+    return isinstance(value, str) and len(value) <= MAX_NAME and value.isprintable()
 
 
 def _is_time(value: object) -> bool:

@@ -48,15 +48,9 @@ class Publisher:
         """
         self._until(deadline_s, lambda link: link.send(message, self.broker, deadline_s))
 
-    def send_reply(self, queue: str, body: bytes, *, deadline_s: float, expire_s: float) -> None:
+    def send_reply(self, queue: str, body: bytes, *, deadline_s: float) -> None:
         """Send to a queue that may be gone with its process: then the reply goes too."""
-
-        def send(link: "_Link") -> None:
-            link.send(Message(body, Exchange(""), queue, must_arrive=False, is_kept=False), self.broker, deadline_s)
-            with link.in_use(self.broker):
-                self.broker.expire_reply(link.producer.channel, queue, expire_s)
-
-        self._until(deadline_s, send)
+        self.send(Message(body, Exchange(""), queue, must_arrive=False, is_kept=False), deadline_s=deadline_s)
 
     def close(self) -> None:
         """End all connections; whoever is trying to send gets a BusUnavailableError."""

@@ -2,7 +2,6 @@
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from cloud.rpc.brokers import Broker
 from cloud.rpc.envelope import Reply
 from cloud.rpc.errors import BadMessageError, BusUnavailableError
 from cloud.rpc.subscription import Subscription
-from cloud.rpc.topology import reply_queue
+from cloud.rpc.topology import new_reply_queue_name, reply_queue
 
 CLOSE_TIMEOUT_S = 3.0
 
@@ -24,7 +23,7 @@ class Replies:
     """Starts to listen with the first call. Implements the subscription's Handler."""
 
     def __init__(self, broker: Broker) -> None:
-        self.queue = f"reply_{uuid.uuid4().hex}"
+        self.queue = new_reply_queue_name()
         self._broker = broker
         self._waiting: dict[str, Future[Reply]] = {}
         self._lock = threading.Lock()
@@ -69,6 +68,9 @@ class Replies:
 
     def tick(self) -> None:
         """Nothing: replies are not acknowledged."""
+
+    def disconnected(self) -> None:
+        """Nothing: as above."""
 
     def is_done(self) -> bool:
         return False

@@ -2,7 +2,6 @@
 
 import threading
 import time
-import uuid
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,15 @@ from cloud.rpc.errors import BadMessageError, RpcError, is_expected
 from cloud.rpc.methods import Methods, invoke
 from cloud.rpc.publisher import Publisher
 from cloud.rpc.subscription import Subscription
-from cloud.rpc.topology import UNUSED_REPLY_QUEUE_S, Target, fanout_queue, queues_of
+from cloud.rpc.topology import Target, fanout_queue, queues_of
 
 WORKERS = 16
 MAX_FANOUTS_WAITING = 1000
 REMEMBERED = 10_000
 """Ids of requests that were done, by which one that comes a second time is known."""
+CLOCK_GRACE_S = 5.0
+"""By which the clocks of two hosts may differ; a request is not called late before."""
+EXPIRED_EVERY_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 10.0
 """For a reply whose request does not say how long it is waited for."""
@@ -63,6 +65,7 @@ class RpcServer:
         self._channel: kombu.Channel | None = None
         self._consumer: Consumer | None = None
         self._next_hold_s = 0.0
+        self._next_expired_s = 0.0
         self._drain_until_s: float | None = None
         self._subscription = Subscription("rpc-server", publisher.broker, self)
 
@@ -81,7 +84,8 @@ class RpcServer:
         """
         self._drain_until_s = time.monotonic() + timeout_s
         self._subscription.wake()
-        self._subscription.join(timeout_s)
+        if self._subscription.is_up or not self.is_done():  # without a bus nothing new can come
+            self._subscription.join(timeout_s)
         self._subscription.close(CLOSE_TIMEOUT_S)
         with self._lock:
             is_drained = not self._running
@@ -95,19 +99,22 @@ class RpcServer:
     # The subscription's thread, which alone touches the connection, runs what follows.
 
     def subscribe(self, connection: Connection) -> Sequence[Consumer]:
-        with self._lock:
-            self._running = dict.fromkeys(self._running)
         channel = self._channel = connection.channel()
         if self._drain_until_s is not None:
             return ()
         channel.basic_qos(0, self._workers, False)  # no more: another of the role may be idle
         self._consumer = Consumer(channel, queues_of(self._role, self._host), on_message=self._take)
         # A channel of its own: fanouts come also while the workers are busy.
-        fanout = fanout_queue(self._role, uuid.uuid4().hex)
+        fanout = fanout_queue(self._role, self._publisher.broker.fanout_instance(self._host))
         return (
             self._consumer,
             Consumer(connection.channel(), [fanout], no_ack=True, on_message=self._take_fanout),
         )
+
+    def disconnected(self) -> None:
+        with self._lock:
+            self._running = dict.fromkeys(self._running)
+            self._to_acknowledge.clear()  # it comes again, and is known by its id
 
     def refuse(self, cause: str) -> None:
         self._count("refused")
@@ -158,6 +165,8 @@ class RpcServer:
             is_done = request.id in self._done
             if is_running or is_done:
                 self._counts["repeated"] += 1
+            if (superseded := self._running.get(request.id)) is not None:
+                self._to_acknowledge.append(superseded)  # or it would hold a place of the window for ever
             if is_done:
                 self._to_acknowledge.append(message)
             else:
@@ -208,15 +217,25 @@ class RpcServer:
 
     def _handle(self, request: Request) -> None:
         line = logger.bind(method=request.method, sender=request.sender)
-        if request.expires_at_s is not None and time.time() > request.expires_at_s:
-            self._count("expired")
-            line.bind(late_s=round(time.time() - request.expires_at_s, 1)).warning("request came too late")
+        if request.expires_at_s is not None and time.time() > request.expires_at_s + CLOCK_GRACE_S:
+            self._expired(request)
             return
         started_s = time.monotonic()
         reply = self._outcome(request)
         line.bind(handled_s=round(time.monotonic() - started_s, 3)).debug("request handled")
         if request.reply_to is not None:
             self._reply(request, request.reply_to, reply)
+
+    def _expired(self, request: Request) -> None:
+        """Count it, and say so now and then: who was away for long finds many."""
+        with self._lock:
+            self._counts["expired"] += 1
+            total = self._counts["expired"]
+            is_said = time.monotonic() < self._next_expired_s
+            if not is_said:
+                self._next_expired_s = time.monotonic() + EXPIRED_EVERY_S
+        if not is_said:
+            logger.bind(method=request.method, sender=request.sender, total=total).warning("requests came too late")
 
     def _outcome(self, request: Request) -> Reply:
         try:
@@ -240,9 +259,7 @@ class RpcServer:
             body = Reply(request.id, error=exc).encode()
         left_s = REPLY_TIMEOUT_S if request.expires_at_s is None else request.expires_at_s - time.time()
         try:
-            self._publisher.send_reply(
-                queue, body, deadline_s=time.monotonic() + max(left_s, 0.1), expire_s=UNUSED_REPLY_QUEUE_S
-            )
+            self._publisher.send_reply(queue, body, deadline_s=time.monotonic() + max(left_s, 0.1))
         except RpcError as exc:
             logger.bind(method=request.method, sender=request.sender, error=str(exc)).warning("cannot send reply")
 

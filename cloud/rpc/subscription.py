@@ -26,6 +26,9 @@ class Handler(Protocol):
     def subscribe(self, connection: Connection) -> Sequence[Consumer]:
         """Declare and bind what is to be consumed, on a connection that is new."""
 
+    def disconnected(self) -> None:
+        """The connection is gone; what it brought and is not acknowledged comes again over another."""
+
     def refuse(self, cause: str) -> None:
         """Count and log what was in a queue and is no message; it is gone."""
 
@@ -61,7 +64,12 @@ class Subscription:
 
     def wait_until_up(self, timeout_s: float) -> bool:
         """Whether messages can come in, within `timeout_s`; at once when it is closed."""
-        return self._is_up.wait(max(0.0, timeout_s)) and not self._closed.is_set()
+        return self._is_up.wait(max(0.0, timeout_s)) and self.is_up
+
+    @property
+    def is_up(self) -> bool:
+        """Whether messages can come in now."""
+        return self._is_up.is_set() and not self._closed.is_set()
 
     def wake(self) -> None:
         """Have the handler tick now."""
@@ -108,6 +116,7 @@ class Subscription:
             connection.release()  # says goodbye: what is not acknowledged goes back at once
         finally:
             self._broker.drop(connection)
+            self._handler.disconnected()
 
     def _consume(self, connection: Connection) -> None:
         for consumer in self._handler.subscribe(connection):

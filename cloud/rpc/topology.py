@@ -1,5 +1,6 @@
 """Who is on the bus, and which queue leads to whom: one table for those who publish and those who consume."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,13 +25,14 @@ EXCHANGE = Exchange("nova", type="topic", durable=True)
 """Leads a message to the queue that its routing key names: `compute`, or `compute.compute-01`."""
 
 UNUSED_QUEUE_S = 7 * 24 * 3600.0
-"""A queue that no service has consumed for a week goes, with what waits in it: its host has left the cloud."""
+"""What waits for a service that has been away for a week goes: its host has left the cloud."""
 
 UNUSED_REPLY_QUEUE_S = 60.0
 """A queue for replies outlives a connection that breaks, and not its process."""
 
 MAX_WAITING = 100_000
-"""Messages in one queue of a RabbitMQ; more are refused to whoever sends them. Redis is bounded by its memory."""
+"""Messages in one queue of a RabbitMQ. More are refused to whoever sends them; in a queue of fanouts or replies, which
+nobody sends to by name, they push out the oldest. Redis has a bound of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def fanout_exchange(role: str) -> Exchange:
 
 
 def fanout_queue(role: str, instance: str) -> Queue:
-    """One running service's own copy of what goes to all of `role`; `instance` is unique to its process."""
+    """One running service's own copy of what goes to all of `role`; `instance` tells it from the others'."""
     return Queue(
         f"{role}_fanout_{instance}",
         fanout_exchange(role),
@@ -93,6 +95,17 @@ def fanout_queue(role: str, instance: str) -> Queue:
 def reply_queue(name: str) -> Queue:
     """Where one process gets its replies: reached by its name alone, over the broker's default exchange."""
     return Queue(name, expires=UNUSED_REPLY_QUEUE_S, max_length=MAX_WAITING)
+
+
+_REPLY_PREFIX = "reply_"
+
+
+def new_reply_queue_name() -> str:
+    return f"{_REPLY_PREFIX}{uuid.uuid4().hex}"
+
+
+def is_reply_queue(name: str) -> bool:
+    return name.startswith(_REPLY_PREFIX)
 
 
 def _queue(target: Target) -> Queue:

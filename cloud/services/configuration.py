@@ -1,5 +1,6 @@
 """nova.conf as every service reads it: the options that all of them share, and where a service's own are added."""
 
+import math
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,14 @@ SERVICE_OPTIONS: Sequence[cfg.Opt] = (
         "service_down_time", default=60, min=1, max=86400, help="Seconds without a report after which one is down."
     ),
     cfg.FloatOpt(
-        "graceful_shutdown_timeout", default=60, min=0, max=3600, help="Seconds that running requests have at a stop."
+        "graceful_shutdown_timeout",
+        default=60,
+        min=0,
+        max=3600,
+        help="Seconds that running requests have at a stop; 0: none.",
+    ),
+    cfg.IntOpt(
+        "update_resources_interval", default=60, min=1, max=86400, help="Seconds between two audits of a compute host."
     ),
     cfg.StrOpt("state_path", default="/var/lib/nova", help="Where instances and other state are kept."),
     cfg.Opt("default_availability_zone", type=_Zone(), default="nova", help="The zone of nova-compute."),
@@ -82,7 +90,9 @@ class _Option:
     opt: cfg.Opt
 
     def read(self, conf: cfg.ConfigOpts) -> None:
-        conf[self.opt.dest] if self.group == "DEFAULT" else conf[self.group][self.opt.dest]
+        value = conf[self.opt.dest] if self.group == "DEFAULT" else conf[self.group][self.opt.dest]
+        if isinstance(value, float) and not math.isfinite(value):  # which passes every minimum and maximum
+            raise ValueError(f"{value} is not a number to count with")
 
     def __str__(self) -> str:
         return self.opt.dest if self.group == "DEFAULT" else f"[{self.group}] {self.opt.dest}"

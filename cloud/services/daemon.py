@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -129,7 +129,7 @@ def _run(
     stopping.join(conf.graceful_shutdown_timeout + CLOSE_TIMEOUT_S)
     is_drained = not drained.empty() and drained.get()
     level.close()
-    line = logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name)
+    line = logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name, **asdict(server.stats()))
     if is_drained:
         line.info("service stopped")
     else:
@@ -181,10 +181,25 @@ def _report(
     if database is None:
         conductor = ConductorClient(client, timeout_s=min(ConductorClient.TIMEOUT_S, conf.report_interval))
         return lambda: conductor.report_service(report)
+    from cloud.db.schema import check
     from cloud.db.services import ServiceTable
 
     table = ServiceTable(database, now=lambda: datetime.now(UTC), down_after_s=conf.service_down_time)
-    return lambda: table.report(report)
+    is_checked = False
+
+    def report_to_database() -> None:
+        """Also sees to it that the schema is ours: the database may have been away until now, or be another one."""
+        nonlocal is_checked
+        try:
+            if not is_checked:
+                check(database)
+            table.report(report)
+            is_checked = True
+        except DatabaseUnavailableError:
+            is_checked = False
+            raise
+
+    return report_to_database
 
 
 def daemon_command(daemon: Daemon) -> click.Command:

@@ -1,13 +1,14 @@
 """One machine as a cloud: hosts with their rendered files, rsyslogds and services, and what they share."""
 
+import fcntl
 import os
 import shutil
 import socket
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,9 @@ from cloud.errors import CloudError
 from cloud.logs.generator.inventory import Inventory, load_inventory
 from cloud.logs.generator.paths import MAX_SOCKET_PATH_BYTES
 from cloud.logs.generator.render import render_host, write_tree
+from cloud.rpc.brokers import broker_for, one_line
 from cloud.rpc.client import RpcClient
+from cloud.rpc.errors import BusUnavailableError
 from cloud.rpc.options import configured_publisher
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import read_configuration
@@ -36,6 +39,7 @@ STOP_COLLECTOR_TIMEOUT_S = 5.0
 LIST_TIMEOUT_S = 3.0
 POLL_S = 0.2
 LONGEST_SOCKET = "redis.sock"
+MAX_UNTOLD = 1000
 _DAEMON_WARNING = 3 * 8 + 4
 
 
@@ -71,6 +75,8 @@ class Machine:
         self._tell = tell
         self._supervisor = Supervisor(self._told)
         self._sockets: Path | None = None
+        self._lock: int | None = None
+        self._untold: deque[tuple[Path, bytes]] = deque(maxlen=MAX_UNTOLD)
         self._collector = Program(
             "collector",
             None,
@@ -113,7 +119,9 @@ class Machine:
 
         `ProcessError`, `InventoryError` or a CloudError says what is missing.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self._take_directory()
+        if self.settings.transport_url is not None:
+            self._reach_bus(self.settings.transport_url)
         self.start_collector()
         self._render()
         if self.settings.has_rsyslog:
@@ -136,13 +144,13 @@ class Machine:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         publisher = configured_publisher(read_configuration([self.nova_conf()]))
         client = RpcClient(publisher, "cloud up")
-        missing = expected
+        missing, cause = expected, ""
         try:
             while time.monotonic() < deadline_s:
                 try:
                     services = ConductorClient(client, timeout_s=LIST_TIMEOUT_S).list_services()
-                except CloudError:  # nova-conductor is still on its way
-                    services = []
+                except CloudError as exc:  # nova-conductor is still on its way
+                    services, cause = [], f" ({exc})"
                 missing = expected - {(item.host, item.binary) for item in services if item.is_up}
                 if not missing:
                     return services
@@ -152,13 +160,19 @@ class Machine:
             client.close()
             publisher.close()
         names = ", ".join(sorted(f"{name} on {host}" for host, name in missing))
-        raise ProcessError(f"not up after {START_TIMEOUT_S:.0f} s: {names}; see {self.directory / 'output'}")
+        raise ProcessError(f"not up after {START_TIMEOUT_S:.0f} s{cause}: {names}; see {self.directory / 'output'}")
 
     def follow(self) -> None:
         """`cloud log tail` of the whole cloud, on our stdout."""
         command = [sys.executable, "-m", "cloud", "log", "tail", "--url", self.http_url]
-        tail = Program("tail", None, Stage.VIEWER, lambda: command, self._output("tail"), shows_output=True)
+        output = self._output("tail")
+        tail = Program("tail", None, Stage.VIEWER, lambda: command, output, shows_output=True, is_kept=False)
         self._supervisor.start([tail], START_TIMEOUT_S)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether somebody still reads: the tail ends with the reader of our stdout."""
+        return any(status.program.stage == Stage.VIEWER and status.pid is not None for status in self.statuses())
 
     def start_collector(self) -> None:
         """Start the collector; a second time, after `stop_collector`, on the ports that it had."""
@@ -174,6 +188,7 @@ class Machine:
     def watch(self) -> None:
         """Start again what has ended and is due."""
         self._supervisor.watch()
+        self._tell_hosts()
 
     def statuses(self) -> tuple[Status, ...]:
         """Of every program, in the order of the starts."""
@@ -182,6 +197,9 @@ class Machine:
     def stop(self) -> None:
         """End all within five seconds."""
         self._supervisor.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
             self._sockets = None
@@ -191,14 +209,42 @@ class Machine:
         self._tell(f"{program} {text}")
         if not self.settings.has_rsyslog:
             return
-        dev_log = self.inventory.host(program.host or CONTROLLER).paths.dev_log
+        dev_log = Path(self.inventory.host(program.host or CONTROLLER).paths.dev_log)
         now = datetime.now(UTC).astimezone()  # RFC 3164 has local time
         line = f"<{_DAEMON_WARNING}>{now:%b %e %H:%M:%S} cloud-up[{os.getpid()}]: {program} {text}"
-        # It may be rsyslogd that has ended.
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            sender.connect(str(dev_log))
-            sender.send(line.encode())
+        self._untold.append((dev_log, line.encode()))
+        self._tell_hosts()
+
+    def _tell_hosts(self) -> None:
+        """Send what waits; where it is rsyslogd that has ended, it waits until that is back."""
+        for dev_log, line in [self._untold.popleft() for _ in range(len(self._untold))]:
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                    sender.setblocking(False)
+                    sender.connect(str(dev_log))
+                    sender.send(line)
+            except OSError:
+                self._untold.append((dev_log, line))
+
+    def _take_directory(self) -> None:
+        """Make our directory, for us alone, and hold it: two clouds in one would share sockets and files."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ProcessError(f"cannot use {self.directory}: another `cloud up` has it") from exc
+        except OSError as exc:
+            raise ProcessError(f"cannot use {self.directory}: {exc.strerror}") from exc
+
+    @staticmethod
+    def _reach_bus(url: str) -> None:
+        """BusUnavailableError when the given broker does not answer: better now than from eleven services."""
+        broker = broker_for(url)
+        try:
+            broker.drop(broker.connect(is_consumed=False))
+        except broker.failures as exc:
+            raise BusUnavailableError(f"cannot reach {broker}: {one_line(exc)}") from exc
 
     def _collector_command(self) -> Sequence[str]:
         listen = self.syslog_url or self.settings.listen
@@ -218,6 +264,7 @@ class Machine:
         content = inventory_of(self.settings.layout, endpoints, paths, has_rsyslog=self.settings.has_rsyslog)
         file = self.directory / "inventory.yaml"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            os.fchmod(stream.fileno(), 0o600)  # it may be an older one
             stream.write(yaml.safe_dump(content, sort_keys=False))  # passwords of a bus or a database that was given
         inventory = self.inventory
         for host in self.hosts:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAIL_BYTES = 2000
+SECRETS = ("CLOUD_TRANSPORT_URL", "CLOUD_DATABASE")
+"""Variables that are ours alone: a compute host's processes have no business with the database's password."""
 
 
 class ProcessError(Exception):
@@ -36,7 +38,7 @@ class Process:
         """`ProcessError` when it has ended, with its exit code and what it said last."""
         if (code := self.exit_code) is not None:
             said = self.output.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
-            raise ProcessError(f"{self.name} ended with {code}: {said or 'without a word'}")
+            raise ProcessError(f"{self.name} {end_of(code)}: {said or 'without a word'}")
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -54,6 +56,11 @@ class Process:
         return True
 
 
+def end_of(code: int) -> str:
+    """How a program ended whose exit code is `code`."""
+    return f"ended with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+
+
 def start_process(name: str, command: Sequence[str], output: Path, *, shows_output: bool = False) -> Process:
     """Start `command` in a session of its own, so that a Ctrl-C reaches us alone and we stop all in their order.
 
@@ -63,6 +70,7 @@ def start_process(name: str, command: Sequence[str], output: Path, *, shows_outp
     if setpriv := shutil.which("setpriv"):  # util-linux; where it is missing a kill -9 of ours leaves orphans
         command = [setpriv, "--pdeathsig", "TERM", *command]
     output.parent.mkdir(parents=True, exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
     try:
         with output.open("ab") as file:
             popen = subprocess.Popen(
@@ -71,7 +79,7 @@ def start_process(name: str, command: Sequence[str], output: Path, *, shows_outp
                 stdout=None if shows_output else file,
                 stderr=None if shows_output else subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**environment, "PYTHONUNBUFFERED": "1"},
             )
     except OSError as exc:
         raise ProcessError(f"cannot start {name}: {exc}") from exc

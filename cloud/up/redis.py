@@ -48,9 +48,8 @@ def redis_command(program: Path, directory: Path, socket: Path) -> list[str]:
 
     Queues, bindings and messages outlive a kill of the process: each answer follows the write to the append-only file
     (only while the disk is slow does redis answer up to 2 s ahead). A power cut may cost the last second. Nothing is
-    ever evicted: when its memory is full every write is refused, and that stops kombu's consumers too, which note in
-    redis what they take, and lose the message if they cannot. So publishers have to bound their queues far below it;
-    the limit here protects the machine. Its log goes to stdout. Needs redis 6.2 or 7.
+    ever evicted: when its memory is full, writes are refused to publishers, and consumers go on to take what is there.
+    Its log goes to stdout. Needs redis 6.2 or 7.
     `ValueError` when the socket's path is longer than the 107 bytes that the kernel allows.
     """
     options: dict[str, str | int] = {
@@ -64,6 +63,7 @@ def redis_command(program: Path, directory: Path, socket: Path) -> list[str]:
         "save": "",  # no RDB points: the append-only file is the data
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "auto-aof-rewrite-min-size": "8mb",
         "aof-load-truncated": "yes",  # what a crash cut in two is dropped, the rest is loaded
         "maxmemory": f"{MAX_MEMORY_MB}mb",
         "maxmemory-policy": "noeviction",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from cloud.up.process import Process, ProcessError, start_process
+from cloud.up.process import Process, ProcessError, end_of, start_process
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Before each start after an end; the last one goes on."""
@@ -57,6 +57,8 @@ class Program:
     prepare: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _at_once
     shows_output: bool = False
+    is_kept: bool = True
+    """Whether it is started again when it ends."""
 
     def __str__(self) -> str:
         return f"{self.name} on {self.host}" if self.host else self.name
@@ -118,6 +120,8 @@ class Supervisor:
         """Notice who has ended, and start again who is due; to be called a few times a second."""
         now_s = self._clock_s()
         for child in self._children.values():
+            if not child.program.is_kept:
+                continue
             if child.process is not None and (code := child.process.exit_code) is not None:
                 self._ended(child, code, now_s)
             if child.process is None and now_s >= child.due_s:
@@ -165,7 +169,7 @@ class Supervisor:
         child.process = None
         if now_s - child.started_s >= STEADY_S:
             child.failures = 0
-        self._failed(child, f"ended with {code}", now_s)
+        self._failed(child, end_of(code), now_s)
 
     def _failed(self, child: _Child, what: str, now_s: float) -> None:
         retry_s = RETRY_S[min(child.failures, len(RETRY_S) - 1)]

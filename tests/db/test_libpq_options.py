@@ -34,6 +34,20 @@ def test_over_a_network_the_servers_certificate_and_name_are_checked(url: str) -
     assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "system")
 
 
+@pytest.mark.parametrize("mode", ["disable", "require"])
+def test_a_weaker_mode_can_be_asked_for(mode: str) -> None:
+    options = libpq_options(make_url(f"postgresql+psycopg://db.example/nova?sslmode={mode}"), DEFAULT_LIMITS)
+    assert options["sslmode"] == mode
+    assert "sslrootcert" not in options  # libpq refuses "system" with anything but verify-full
+
+
+def test_an_address_goes_over_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = libpq_options(make_url("postgresql+psycopg://localhost/nova?hostaddr=10.0.0.1"), DEFAULT_LIMITS)
+    assert elsewhere["sslmode"] == "verify-full"
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert libpq_options(make_url("postgresql+psycopg:///nova"), DEFAULT_LIMITS)["sslmode"] == "verify-full"
+
+
 def test_the_urls_own_options_win() -> None:
     url = make_url("postgresql+psycopg://db/nova?sslmode=verify-ca&sslrootcert=/ca.pem&connect_timeout=9")
     options = libpq_options(url, DEFAULT_LIMITS)

@@ -164,7 +164,7 @@ def test_a_killed_service_turns_down_and_its_restart_up_and_the_log_says_both(
     wait_until(lambda: len(client.rows({"service": "cloud-up"})) == 2, 15, "what the host's supervisor says of it")
     ended, started = client.rows({"service": "cloud-up"})
     assert (ended["hostname"], ended["severity"], ended["facility"]) == ("controller-01", "warning", "daemon")
-    assert ended["message"].startswith("nova-cert on controller-01 ended with -9; again in 0.5 s, see ")
+    assert ended["message"].startswith("nova-cert on controller-01 was killed by SIGKILL; again in 0.5 s, see ")
     assert started["message"] == "nova-cert on controller-01 started again"
     wait_until(lambda: events()[-1:] == [("service.up", "info")], 20, "the word of that too")
 

@@ -55,7 +55,7 @@ def test_rendered_hosts_have_the_database_where_it_belongs(tmp_path: Path, etc: 
         "\nno option at all\n[database]\nconnection = x\n",
     ],
 )
-@pytest.mark.parametrize("name", ["nova.conf", "nova-compute.conf", "nova-network.conf", "nova-conductor.conf", "x.conf"])
+@pytest.mark.parametrize("name", ["nova.conf", "nova-compute.conf", "nova-network.conf", "x.conf"])
 def test_connection_in_any_file_of_a_compute_host_is_an_error(
     tmp_path: Path, etc: Path, name: str, section: str
 ) -> None:
@@ -73,3 +73,8 @@ def test_what_is_no_connection_to_the_database_is_none(tmp_path: Path, etc: Path
         file.write(text)
 
     assert findings(tmp_path) == []
+
+
+def test_on_a_host_that_is_the_whole_cloud_the_files_of_those_who_may_are_a_warning(tmp_path: Path, etc: Path) -> None:
+    (etc / "nova-conductor.conf").write_text("[DEFAULT]\n" + SECTION)
+    assert findings(tmp_path) == [("compute-01", "compute-01/etc/nova/nova-conductor.conf", "warning", MESSAGE)]

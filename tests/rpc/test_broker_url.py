@@ -15,7 +15,7 @@ VALID = [
     ("rediss://:s3cret@redis.example/0", Redis, "rediss://:***@redis.example/0"),
     ("amqp://nova:s3cret@localhost:5672/", RabbitMq, "amqp://nova:***@localhost:5672/"),
     ("amqp://nova:s3cret@[::1]:5672//", RabbitMq, "amqp://nova:***@[::1]:5672//"),
-    ("amqps://nova:s3cret@rabbit.example/v?s3cret=1", RabbitMq, "amqps://nova:***@rabbit.example/v"),
+    ("amqps://nova:s3cret@rabbit.example/v", RabbitMq, "amqps://nova:***@rabbit.example/v"),
     ("amqps://nova:a@s3cret@rabbit.example", RabbitMq, "amqps://nova:***@rabbit.example"),
     ("amqps://nova:12/s3cret@rabbit.example", RabbitMq, "amqps://nova:12***"),
     ("amqps://nova@rabbit.example", RabbitMq, "amqps://nova@rabbit.example"),
@@ -55,6 +55,22 @@ def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str, err
     with pytest.raises(BusUrlError, match=f"^{error}") as raised:
         broker_for(url, allows_plaintext=True)
     assert "s3cret" not in f"{raised.value} {raised.value!r} {raised.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://:s3cret@redis.example/0?ssl_cert_reqs=none&ssl_check_hostname=false",
+        "redis://127.0.0.1/0?virtual_host=5",
+        "amqps://nova:s3cret@rabbit.example/v?",
+        "amqps://nova:s3cret@rabbit.example/v#x",
+        "amqp://127.0.0.1/v;amqp://nova:s3cret@10.0.0.9/",
+    ],
+)
+def test_a_url_has_no_say_in_tls_and_names_one_broker_only(url: str) -> None:
+    with pytest.raises(BusUrlError, match=r"^cannot use transport_url: it has a \?, # or ;") as raised:
+        broker_for(url, allows_plaintext=True)
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Who gets a message, in which order and how often, on both brokers."""
 
 import time
+import uuid
 from collections import Counter
 from functools import partial
 
@@ -169,6 +170,47 @@ def test_garbage_is_refused_once_and_the_service_goes_on(bus: Bus) -> None:
     assert server.stats().refused == len(GARBAGE)
     assert len(bus.said("request refused")) == len(GARBAGE)
     assert bus.said("bus is away") == []
+
+
+def test_a_compressed_message_is_refused_as_it_is(bus: Bus) -> None:
+    target, endpoint = Target("compute", bus.host()), Endpoint("still here")
+    server = bus.server(target, endpoint)
+    request = Request("1", "note", {"sender": "x" * 100_000, "number": 1}, "test").encode()
+    with Connection(bus.url) as connection, connection.channel() as channel:
+        producer = connection.Producer(channel, exchange=Exchange("nova", type="topic", durable=True))
+        options = {"routing_key": target.routing_key, "content_type": "x", "content_encoding": "binary"}
+        producer.publish(request, compression="zlib", **options)
+        producer.publish(b"{}", headers={"compression": "no such"}, **options)
+    wait_until(lambda: server.stats().refused == 2, what="both to be refused")
+    assert bus.client().call(target, "whoami") == "still here"
+    assert endpoint.notes == []
+    assert bus.said("bus is away") == []
+
+
+def test_copies_of_a_request_that_runs_take_no_place_of_the_window(bus: Bus) -> None:
+    target, endpoint = Target("compute", bus.host()), Endpoint()
+    server = bus.server(target, endpoint, workers=2)
+    publisher = bus.publisher()
+    request = Request(uuid.uuid4().hex, "work", {"name": "copied"}, "test").encode()
+    for _ in range(4):
+        publisher.send(Message(request, EXCHANGE, target.routing_key), deadline_s=time.monotonic() + 5)
+    wait_until(lambda: server.stats().repeated == 3, what="the copies to be taken")
+    assert bus.client().call(target, "whoami") == ""  # the other worker is free
+    endpoint.gate.set()
+    wait_until(lambda: server.stats().handled == 2, what="the work to end")
+
+
+def test_restarts_leave_no_binding_behind(bus: Bus) -> None:
+    if bus.broker.name != "redis":
+        return  # RabbitMQ unbinds what is gone
+    host = bus.host()
+    for _ in range(3):
+        process = bus.process(Target("cert", host))
+        process.wait_until_up()
+        process.kill()
+    with bus.broker.client() as redis:  # type: ignore[attr-defined]
+        members = [member for member in redis.smembers("_kombu.binding.nova_cert_fanout") if host in str(member)]
+    assert len(members) == 1
 
 
 def test_what_is_not_even_a_message_on_redis_is_refused_and_does_not_disturb_what_runs(bus: Bus) -> None:

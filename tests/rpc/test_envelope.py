@@ -46,7 +46,7 @@ VALID: list[tuple[object, Request]] = [
         Request("1", "spawn", {}, "nova-api on controller-01"),
     ),
     (
-        body(context={"instance": 42}, reply_to=None, expires_at_s=7),
+        body(context={"instance": "42"}, reply_to=None, expires_at_s=7),
         Request("1", "spawn", {"instance": "42"}, "nova-api on controller-01", RequestContext(instance="42"), None, 7),
     ),
 ]
@@ -96,6 +96,9 @@ HOSTILE: dict[str, object] = {
     "a reply to zero": body(reply_to=0),
     "a reply to falsehood": body(reply_to=False),
     "a reply to an endless name": body(reply_to="r" * 256),
+    "an endless context": body(context={"request_id": "r" * 256}),
+    "a context of two lines": body(context={"host": "a\nb"}),
+    "a context that is no text": body(context={"user": ["root"]}),
     "arguments as list": body(arguments=["x"]),
     "arguments as null": body(arguments=None),
     "context as text": body(context="req-1"),

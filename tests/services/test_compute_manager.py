@@ -38,7 +38,7 @@ def lines() -> Iterator[list[Line]]:
 
 def test_report_is_an_audit_of_what_the_host_has_left(lines: list[Line]) -> None:
     clock = iter([100.0, 200.0, 260.4])
-    manager = ComputeManager(lambda: HAVE, lambda: next(clock))
+    manager = ComputeManager(lambda: HAVE, interval_s=60, clock_s=lambda: next(clock))
     manager.start()
     manager.report()
     manager.stop()
@@ -67,12 +67,21 @@ def test_resources_that_cannot_be_read_are_a_warning_and_the_next_report_tries_a
             raise ResourceError("cannot read resources of /srv: gone")
         return found
 
-    manager = ComputeManager(read)
+    manager = ComputeManager(read, interval_s=0)
     manager.start()
     manager.report()
     manager.report()
     assert lines[0] == ("WARNING", "cannot audit resources", {"error": "cannot read resources of /srv: gone"})
     assert lines[1][:2] == ("AUDIT", "resources audited")
+
+
+def test_audits_have_an_interval_of_their_own(lines: list[Line]) -> None:
+    now_s = [100.0]
+    manager = ComputeManager(lambda: HAVE, interval_s=60, clock_s=lambda: now_s[0])
+    manager.start()
+    for now_s[0] in (100.0, 130.0, 159.9, 160.0, 165.0):
+        manager.report()
+    assert [fields["uptime_s"] for _, _, fields in lines] == [0, 60]
 
 
 def test_manager_audits_the_disk_of_state_path(tmp_path: Path, lines: list[Line]) -> None:

@@ -76,6 +76,32 @@ def test_services_come_back_as_such(fake: FakeClient, conductor: ConductorClient
     assert fake.calls == [("nova-conductor", "list_services", {"host": None, "binary": "nova-compute"}, 3.0)]
 
 
+def test_a_long_list_is_asked_for_page_by_page(fake: FakeClient, conductor: ConductorClient) -> None:
+    rows = [{**VALUES, "host": f"compute-{number:04}"} for number in range(1200)]
+
+    class Paging(FakeClient):
+        def call(self, target: Target, method: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Any:
+            super().call(target, method, arguments, timeout_s=timeout_s)
+            after = arguments.get("after", ["", ""])
+            return [row for row in rows if [row["binary"], row["host"]] > after][:500]
+
+    paging = Paging()
+    listed = ConductorClient(cast("RpcClient", paging)).list_services()
+    assert [service.host for service in listed] == [row["host"] for row in rows]
+    assert [call[2].get("after") for call in paging.calls] == [
+        None,
+        ["nova-compute", "compute-0499"],
+        ["nova-compute", "compute-0999"],
+    ]
+
+
+def test_a_conductor_that_says_the_same_for_ever_does_not_hold_us(
+    fake: FakeClient, conductor: ConductorClient
+) -> None:
+    fake.answer = [VALUES] * 500
+    assert len(conductor.list_services()) == 1000
+
+
 def test_changes_are_asked_for_by_host_and_binary(fake: FakeClient, conductor: ConductorClient) -> None:
     fake.answer = VALUES
     assert conductor.enable_service("compute-01", "nova-compute") == SERVICE

@@ -189,6 +189,24 @@ def test_disabling_keeps_the_reason_until_it_is_enabled_and_both_are_on_record(
     ]
 
 
+def test_a_long_list_comes_in_pages(manager: ConductorManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.services.conductor.manager.PAGE", 2)
+    for host in ("a", "b", "c"):
+        manager.report_service({**REPORT, "host": host})
+    first = manager.list_services()
+    rest = manager.list_services(after=[first[-1]["binary"], first[-1]["host"]])
+    assert [item["host"] for item in (*first, *rest)] == ["a", "b", "c"]
+    assert manager.list_services(after=["nova-compute", "c"]) == []
+    with pytest.raises(BadMessageError, match="after is not a pair"):
+        manager.list_services(after=["nova-compute"])
+
+
+def test_only_a_service_of_the_cloud_may_report(manager: ConductorManager) -> None:
+    with pytest.raises(BadMessageError, match="unknown service 'cron'"):
+        manager.report_service({**REPORT, "binary": "cron"})
+    assert manager.list_services() == []
+
+
 def test_reason_may_be_left_out(manager: ConductorManager) -> None:
     manager.report_service(REPORT)
     assert manager.disable_service("compute-01", "nova-compute")["disabled_reason"] is None

@@ -66,7 +66,7 @@ class Host:
         self.logging_conf = self.write("logging.conf", LOGGING_CONF.format(socket=self.socket_path))
         self.nova_conf = self.write(
             "nova.conf",
-            f"[DEFAULT]\nhost = compute-01\nstate_path = {directory}\nreport_interval = 1\nlog-config = {self.logging_conf}\n"
+            f"[DEFAULT]\nhost = compute-01\nstate_path = {directory}\nreport_interval = 1\nupdate_resources_interval = 1\nlog-config = {self.logging_conf}\n"
             f"transport_url = redis+socket://{directory}/no-redis.sock\ngraceful_shutdown_timeout = 0.2\n",
         )
 

@@ -112,12 +112,78 @@ def test_a_program_that_dies_is_named_and_started_again(directory: Path) -> None
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     assert ended == (
-        "cloud up: rsyslogd on compute-01 ended with -9; again in 0.5 s, "
+        "cloud up: rsyslogd on compute-01 was killed by SIGKILL; again in 0.5 s, "
         f"see {directory}/output/rsyslogd@compute-01.txt\n"
     )
     assert started == "cloud up: rsyslogd on compute-01 started again\n"
     assert process.returncode == 0
     assert processes_of(directory) == []
+
+
+def test_a_directory_belongs_to_one_cloud_at_a_time(directory: Path) -> None:
+    with start_up(directory) as process:
+        output = (directory / "output/collector.txt").read_text()
+        second = subprocess.run([*UP, "--data", str(directory)], capture_output=True, text=True, check=False, timeout=30)
+        assert (second.returncode, second.stderr) == (
+            1,
+            f"Error: cannot use {directory}: another `cloud up` has it\n",
+        )
+        assert (directory / "output/collector.txt").read_text() == output
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_it_ends_with_the_reader_of_its_output(directory: Path) -> None:
+    with start_up(directory) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+    assert processes_of(directory) == []
+
+
+def test_a_bus_that_does_not_answer_is_told_at_once_and_without_its_password(directory: Path) -> None:
+    environment = {**os.environ, "CLOUD_TRANSPORT_URL": "amqp://nova:s3cret@127.0.0.1:1/"}
+    command = [*UP, "--data", str(directory)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot reach amqp://nova:***@127.0.0.1:1/: ")
+    assert "refused" in done.stderr
+    assert processes_of(directory) == []
+
+
+def test_no_process_of_a_compute_host_has_the_urls_of_our_environment(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUD_DATABASE", "postgresql://nova:s3cret@db/nova")
+    monkeypatch.setenv("CLOUD_TRANSPORT_URL", "amqps://nova:s3cret@bus/")
+    with Machine(directory, Settings(Layout(1))) as machine:
+        machine.start()
+        assert len(machine.statuses()) == 13
+        for status in machine.statuses():
+            assert b"s3cret" not in Path(f"/proc/{status.pid}/environ").read_bytes()
+    assert (directory.stat().st_mode & 0o777, (directory / "inventory.yaml").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_the_death_of_rsyslogd_is_in_its_hosts_log_once_it_is_back(directory: Path) -> None:
+    with Machine(directory, Settings(Layout(1))) as machine:
+        machine.start()
+        (pid,) = [
+            status.pid
+            for status in machine.statuses()
+            if (status.program.name, status.program.host) == ("rsyslogd", "compute-01")
+        ]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        said: Parameters = {"host": "compute-01", "service": "cloud-up"}
+        with CollectorClient(machine.http_url) as client:
+
+            def is_on_record() -> bool:
+                machine.watch()
+                return len(client.rows(said)) == 2
+
+            wait_until(is_on_record, 20, "both lines")
+            assert "rsyslogd on compute-01 was killed by SIGKILL" in client.rows(said)[0]["message"]
 
 
 def test_without_rsyslogd_services_send_straight_to_the_collector(directory: Path) -> None:

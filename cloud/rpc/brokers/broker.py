@@ -19,6 +19,14 @@ class GarbageError(Exception):
     """Something was in a queue that is not even a message; it is gone, and the connection is as good as before."""
 
 
+def plain_headers(headers: object) -> dict[str, Any]:
+    """Without the one by which a message has kombu decompress it, to a thousand times its size or not at all.
+
+    Ours never have it; what does is then no JSON, and refused.
+    """
+    return {key: value for key, value in headers.items() if key != "compression"} if isinstance(headers, dict) else {}
+
+
 def one_line(exc: BaseException) -> str:
     """What `exc` says."""
     return " ".join(str(exc).split()) or type(exc).__name__
@@ -78,11 +86,11 @@ class Broker(ABC):
 
     @abstractmethod
     def leads_somewhere(self, channel: Any, exchange: str, routing_key: str) -> bool:
-        """Whether a queue is bound there, as far as can be told before publishing."""
+        """Whether a queue is bound there, as far as can be told beforehand; one of `refusals` where it is full."""
 
     @abstractmethod
-    def expire_reply(self, channel: Any, queue: str, after_s: float) -> None:
-        """See to it that a reply which nobody takes goes after `after_s`."""
+    def fanout_instance(self, host: str) -> str:
+        """What tells the fanout queue of the service on `host` from its like, at each connection."""
 
     @abstractmethod
     def hold(self, channel: Any, delivery_tags: Collection[str | int]) -> None:

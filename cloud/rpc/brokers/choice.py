@@ -1,11 +1,11 @@
 """A transport_url -> the broker it means."""
 
-import ipaddress
 import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from cloud.loopback import is_loopback
 from cloud.rpc.brokers.broker import Broker, BusUrlError
 from cloud.rpc.brokers.rabbitmq import RabbitMq
 from cloud.rpc.brokers.redis import Redis
@@ -24,6 +24,8 @@ def broker_for(url: str, *, ca_file: Path | None = None, allows_plaintext: bool 
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:  # its text may have the password
         raise BusUrlError("cannot use transport_url: it is not a URL") from None
+    if any(character in url for character in "?#;"):  # kombu would take options and further hosts from there
+        raise BusUrlError("cannot use transport_url: it has a ?, # or ;, which in a password are written %3F, %23, %3B")
     shown = _without_password(parts)
     if parts.scheme not in (*_AMQP, *_REDIS):
         expected = ", ".join(f"{scheme}://" for scheme in (*_AMQP, *_REDIS))
@@ -33,7 +35,7 @@ def broker_for(url: str, *, ca_file: Path | None = None, allows_plaintext: bool 
             raise BusUrlError(f"cannot use transport_url {shown}: expected redis+socket:///PATH")
     elif not parts.hostname:
         raise BusUrlError(f"cannot use transport_url {shown}: it names no host")
-    elif parts.scheme not in _ENCRYPTED and not _is_here(parts.hostname) and not allows_plaintext:
+    elif parts.scheme not in _ENCRYPTED and not is_loopback(parts.hostname) and not allows_plaintext:
         raise BusUrlError(
             f"cannot use transport_url {shown}: passwords and requests would cross the network as plain text; "
             f"use {'amqps' if parts.scheme in _AMQP else 'rediss'}://, or set transport_allow_plaintext = True"
@@ -50,13 +52,6 @@ def _without_password(parts: SplitResult) -> str:
     # Where a URL is written wrongly, the password may be in what then is its path.
     path = "***" if "@" in parts.path and parts.scheme != "redis+socket" else parts.path
     return f"{parts.scheme}://{place}{path}"
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tls(parts: SplitResult, ca_file: Path | None) -> dict[str, Any]:

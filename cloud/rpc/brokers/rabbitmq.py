@@ -3,15 +3,16 @@
 import math
 import select
 import ssl
+import uuid
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
 from amqp.exceptions import MessageNacked
 from kombu import Connection
-from kombu.transport.pyamqp import Transport
 
 from cloud.rpc.brokers.broker import SEND_TIMEOUT_S, Broker
+from cloud.rpc.brokers.rabbitmq_transport import Transport
 
 HEARTBEAT_S = 30.0
 """Two missed ones end a connection. Only what is consumed from has them: nobody would send a publisher's."""
@@ -60,14 +61,14 @@ class RabbitMq(Broker):
     def leads_somewhere(self, channel: Any, exchange: str, routing_key: str) -> bool:  # noqa: ARG002 - no need to look
         return True  # the broker returns what leads nowhere
 
-    def expire_reply(self, channel: Any, queue: str, after_s: float) -> None:
-        """Nothing to do: a message for a queue that is gone goes too."""
+    def fanout_instance(self, host: str) -> str:  # noqa: ARG002 - the broker may still hold the queue of the last one
+        return uuid.uuid4().hex
 
     def hold(self, channel: Any, delivery_tags: Collection[str | int]) -> None:
         """Nothing to do: what is not acknowledged stays with a consumer as long as its connection lives."""
 
     def _connection(self, timeout_s: float, *, is_consumed: bool) -> Connection:
-        return Connection(
+        connection = Connection(
             self._url,
             ssl=self._tls or False,
             connect_timeout=timeout_s,
@@ -79,3 +80,5 @@ class RabbitMq(Broker):
                 "login_method": "PLAIN",
             },
         )
+        connection.transport_cls = Transport
+        return connection

@@ -9,7 +9,7 @@ from kombu import Connection
 from redis.exceptions import OutOfMemoryError
 
 from cloud.rpc.brokers.broker import SEND_TIMEOUT_S, Broker
-from cloud.rpc.brokers.redis_transport import Transport
+from cloud.rpc.brokers.redis_transport import FullError, Transport
 
 REDELIVER_AFTER_S = 12.0
 """An unacknowledged message comes back after this, unless its consumer holds it: so it goes by the consumer's life,
@@ -21,7 +21,7 @@ class Redis(Broker):
 
     # kombu counts KeyError among them, and meets None where a socket was.
     failures = (*Transport.connection_errors, *Transport.channel_errors, AttributeError)
-    refusals = (OutOfMemoryError,)
+    refusals = (OutOfMemoryError, FullError)
 
     def __init__(
         self, url: str, shown: str, tls: dict[str, Any] | None, *, redeliver_after_s: float = REDELIVER_AFTER_S
@@ -52,9 +52,8 @@ class Redis(Broker):
     def leads_somewhere(self, channel: Any, exchange: str, routing_key: str) -> bool:
         return bool(channel.is_bound(exchange, routing_key))
 
-    def expire_reply(self, channel: Any, queue: str, after_s: float) -> None:
-        with channel.conn_or_acquire() as client:
-            client.pexpire(queue, round(after_s * 1000))
+    def fanout_instance(self, host: str) -> str:
+        return host  # one for all its lives: a binding on Redis outlives whoever made it
 
     def hold(self, channel: Any, delivery_tags: Collection[str | int]) -> None:
         with suppress(OutOfMemoryError):  # then nobody can have them delivered again either

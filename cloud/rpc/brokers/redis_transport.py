@@ -5,10 +5,18 @@ from contextlib import suppress
 from typing import Any
 
 from kombu.transport import redis, virtual
+from kombu.utils.json import dumps
 from redis.exceptions import RedisError
 
-from cloud.rpc.brokers.broker import GarbageError
-from cloud.rpc.topology import EXCHANGE
+from cloud.rpc.brokers.broker import GarbageError, plain_headers
+from cloud.rpc.topology import EXCHANGE, UNUSED_QUEUE_S, UNUSED_REPLY_QUEUE_S, is_reply_queue
+
+MAX_WAITING = 10_000
+"""Messages in one queue, each of 1 MiB at the most: more are refused to whoever sends them."""
+
+
+class FullError(Exception):
+    """A queue that has MAX_WAITING messages."""
 
 
 class Message(virtual.Message):  # type: ignore[misc]  # kombu is not annotated
@@ -16,6 +24,7 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu is not annotated
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
+            payload = payload | {"headers": plain_headers(payload.get("headers"))}
             super().__init__(payload, channel, **kwargs)
             _ = self.delivery_info["exchange"], self.delivery_info["routing_key"]  # kombu reads them without a look
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
@@ -61,8 +70,18 @@ class Channel(redis.Channel):  # type: ignore[misc]  # as above
     def is_bound(self, exchange: str, queue: str) -> bool:
         """Whether `queue` is bound to `exchange` under its own name; kombu drops what matches no binding."""
         _, pattern, _ = self.typeof(exchange).prepare_bind(queue, exchange, queue, {})
-        with self.conn_or_acquire() as client:
-            return bool(client.sismember(self.keyprefix_queue % exchange, self.sep.join((queue, pattern or "", queue))))
+        member = self.sep.join((queue, pattern or "", queue))
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            is_bound, waiting = pipe.sismember(self.keyprefix_queue % exchange, member).llen(queue).execute()
+        if waiting >= MAX_WAITING:
+            raise FullError(f"{waiting} messages wait in {queue}")
+        return bool(is_bound)
+
+    def _put(self, queue: str, message: Any, **_options: Any) -> None:
+        """As kombu's, and let what nobody takes go, as RabbitMQ would."""
+        after_s = UNUSED_REPLY_QUEUE_S if is_reply_queue(queue) else UNUSED_QUEUE_S
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            pipe.lpush(queue, dumps(message)).expire(queue, round(after_s)).execute()
 
     def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
         if exchange == EXCHANGE.name:
@@ -92,7 +111,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # as above
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)
-        except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise GarbageError(f"not JSON: {exc}") from exc
 
 

@@ -7,6 +7,9 @@ from cloud.domain.service import Service, ServiceReport
 from cloud.rpc.client import RpcClient
 from cloud.rpc.topology import Target
 
+PAGE = 500
+"""Services in one answer: about 150 kB, where a message has 1 MiB at the most."""
+
 _CONDUCTOR = Target("conductor")
 
 
@@ -24,7 +27,15 @@ class ConductorClient:
 
     def list_services(self, *, host: str | None = None, binary: str | None = None) -> Sequence[Service]:
         """Ordered by binary, then host; empty when nothing fits."""
-        return [Service.from_dict(values) for values in self._call("list_services", host=host, binary=binary)]
+        found: list[Service] = []
+        further: dict[str, object] = {}
+        while True:
+            page = self._call("list_services", host=host, binary=binary, **further)
+            found += [Service.from_dict(values) for values in page]
+            # Each page has to begin behind the last one, so that this ends, whoever comes or goes meanwhile.
+            if len(page) < PAGE or further.get("after") == [found[-1].binary, found[-1].host]:
+                return found
+            further["after"] = [found[-1].binary, found[-1].host]
 
     def enable_service(self, host: str, binary: str) -> Service:
         return Service.from_dict(self._call("enable_service", host=host, binary=binary))

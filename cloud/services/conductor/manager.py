@@ -1,7 +1,7 @@
 """nova-conductor: the database on behalf of those who have none, and the word on who is up."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from cloud.logs.emit import logger
 from cloud.logs.events import SERVICE
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import rpc_method
+from cloud.rpc.topology import Target
+from cloud.services.conductor.client import PAGE
 from cloud.services.manager import Manager, Parts
 
 
@@ -51,13 +53,24 @@ class ConductorManager(Manager):
             read = ServiceReport.from_dict(report)
         except (TypeError, ValueError) as exc:
             raise BadMessageError(f"cannot read report: {exc}") from exc
+        try:
+            Target.of(read.binary, read.host)
+        except ValueError as exc:
+            raise BadMessageError(f"cannot take report: {exc}") from exc
         self._services.report(read)
 
     @rpc_method
-    def list_services(self, host: str | None = None, binary: str | None = None) -> list[dict[str, Any]]:
-        """All of them, ordered by binary, then host."""
+    def list_services(
+        self, host: str | None = None, binary: str | None = None, after: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Ordered by binary, then host; at most PAGE of them, those behind the pair `after`."""
         _check_texts(host=host, binary=binary)
-        return [service.as_dict() for service in self._services.all(host=host, binary=binary)]
+        if after is not None and not (isinstance(after, list) and [type(part) for part in after] == [str, str]):
+            raise BadMessageError("cannot list services: after is not a pair of binary and host")
+        found = self._services.all(host=host, binary=binary)
+        if after is not None:
+            found = tuple(service for service in found if [service.binary, service.host] > after)
+        return [service.as_dict() for service in found[:PAGE]]
 
     @rpc_method
     def enable_service(self, host: str, binary: str) -> dict[str, Any]:
