@@ -1,39 +1,16 @@
 """nova-compute's reports."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import pytest
-from loguru import logger
-
-from cloud.logs.emit.levels import AUDIT
 from cloud.rpc.client import RpcClient
 from cloud.rpc.options import configured_publisher
 from cloud.services.compute.manager import ComputeManager, make_manager
 from cloud.services.compute.resources import HostResources, ResourceError, read_resources
 from cloud.services.configuration import read_configuration
 from cloud.services.manager import Parts
+from tests.services.said import Line
 
 HAVE = HostResources(vcpus=4, memory_mb=16000, free_memory_mb=8000, disk_gb=100, free_disk_gb=40)
-Line = tuple[str, str, dict[str, object]]
-
-
-@pytest.fixture
-def lines() -> Iterator[list[Line]]:
-    """What is logged: level, message and bound fields."""
-    said: list[Line] = []
-    with suppress(ValueError):  # set by another test in this process
-        logger.level("AUDIT", no=AUDIT)
-
-    def take(message: object) -> None:
-        record = message.record  # type: ignore[attr-defined]
-        said.append((record["level"].name, record["message"], record["extra"]))
-
-    logger.remove()
-    sink = logger.add(take, level=0, catch=False)
-    yield said
-    logger.remove(sink)
 
 
 def test_report_is_an_audit_of_what_the_host_has_left(lines: list[Line]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from loguru import logger
 
 from cloud.db.engine import Database, open_database
 from cloud.db.schema import sync
@@ -16,9 +15,9 @@ from cloud.errors import DatabaseUnavailableError, ServiceNotFoundError
 from cloud.rpc.errors import BadMessageError
 from cloud.services.conductor.manager import ConductorManager, make_manager
 from cloud.services.manager import Parts
+from tests.services.said import Line
 
 REPORT = {"host": "compute-01", "binary": "nova-compute", "topic": "compute", "availability_zone": "nova"}
-Line = tuple[str, str, dict[str, Any]]
 
 
 class Clock:
@@ -30,20 +29,6 @@ class Clock:
 
     def pass_by(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def lines() -> Iterator[list[Line]]:
-    said: list[Line] = []
-
-    def take(message: object) -> None:
-        record = message.record  # type: ignore[attr-defined]
-        said.append((record["level"].name, record["message"], record["extra"]))
-
-    logger.remove()
-    sink = logger.add(take, level=0, catch=False)
-    yield said
-    logger.remove(sink)
 
 
 @pytest.fixture

@@ -4,29 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from loguru import logger
 
 from cloud.errors import CloudError, DatabaseUnavailableError
 from cloud.rpc.errors import RpcTimeoutError
 from cloud.services.reporting import Reports, next_due_s
+from tests.services.said import Line
 from tests.waiting import wait_until
-
-Line = tuple[str, str, dict[str, object]]
-
-
-@pytest.fixture
-def lines() -> Iterator[list[Line]]:
-    """What is logged: level, message and bound fields."""
-    said: list[Line] = []
-
-    def take(message: object) -> None:
-        record = message.record  # type: ignore[attr-defined]
-        said.append((record["level"].name, record["message"], record["extra"]))
-
-    logger.remove()
-    sink = logger.add(take, level=0, catch=False)
-    yield said
-    logger.remove(sink)
 
 
 @pytest.fixture
