@@ -16,7 +16,7 @@ config_file_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.o
     "files",
     multiple=True,
     envvar="CLOUD_CONFIG_FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),  # whoever reads it says what is wrong
     default=("/etc/nova/nova.conf",),
     show_default=True,
     help="May repeat; later files win. Also from CLOUD_CONFIG_FILE.",
