@@ -154,7 +154,8 @@ class Bench:
         said: Counter[tuple[str, str]] = Counter()
         by: dict[tuple[str, str], set[str]] = {}
         for row in self._rows.rows({"n": 2000}):
-            if row["row_id"] > since and row["message"] not in usual and row["app_name"].startswith("nova-"):
+            is_ours = row["app_name"].startswith(("nova-", "cloud-up"))
+            if row["row_id"] > since and row["message"] not in usual and is_ours:
                 key = (row["severity"], row["message"])
                 said[key] += 1
                 by.setdefault(key, set()).add(row["app_name"])
