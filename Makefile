@@ -3,27 +3,53 @@
 #   make run ONCE=1        the same without the tail; exits 0 when all that was sent is stored
 #   make run FILE=nova.log replays that file instead of our own
 #   make test              every test, then lint and types
+#   make bench             ingest against rsyslogd, and freshness; the newest tables into README
+#   make chaos             the collector killed 100 times and other faults: what is lost, doubled, out of order
+#   make soak              ten minutes at half of the maximum (ARGS="--seconds 20 --no-json")
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
-.PHONY: help run test lint setup clean
+.PHONY: help run test lint bench chaos soak setup clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
 run: setup
-	@.ci/need rsyslogd rsyslog "forwards each host's log lines" || echo "make run: going on without rsyslogd: services send to the collector"
+	@.ci/need rsyslogd rsyslog "forwards each host's log lines" \
+		'/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "acknowledged forwarding" || echo "make run: going on without rsyslogd: services send to the collector"
 	@exec $(BIN)/cloud up $(if $(ONCE),--once) $(if $(FILE),--replay "$(FILE)")
 
 test: setup
 	@.ci/need rsyslogd rsyslog "forwards log lines" \
 		/usr/bin/redis-server redis-server "one of two brokers" \
 		/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server "the other broker" \
-		'/usr/lib/postgresql/*/bin/postgres' postgresql "one of two databases"
+		'/usr/lib/postgresql/*/bin/postgres' postgresql "one of two databases" \
+		'/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "acknowledged forwarding" \
+		'/usr/lib/*/rsyslog/lmnsd_gtls.so' rsyslog-gnutls "syslog over TLS" \
+		'/usr/lib/*/rsyslog/lmnsd_ossl.so' rsyslog-openssl "the other TLS" \
+		openssl openssl "makes certificates" \
+		logrotate logrotate "rotates nova.log" \
+		systemd-analyze systemd "checks the collector's unit" \
+		/usr/sbin/sshd openssh-server "lets backfill be tested over ssh"
 	@$(BIN)/python -m pytest $(ARGS)
 	@$(MAKE) --no-print-directory lint
+
+bench: setup
+	@.ci/need rsyslogd rsyslog "is what the collector is compared with" \
+		'/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "sends RELP" openssl openssl "makes certificates"
+	@$(BIN)/python -m bench.ingest $(ARGS)
+	@$(BIN)/python -m bench.freshness
+	@$(BIN)/python -m bench.report
+
+chaos: setup
+	@.ci/need rsyslogd rsyslog "sends" '/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "is acknowledged" \
+		faketime faketime "moves the collector's clock"
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+soak: setup
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -80,10 +80,12 @@ SERVICE = Lifecycle("service", ("start", "stop", "up", "down", "enable", "disabl
 RPC_TIMEOUT = "rpc.timeout"
 CONFIG_APPLIED = "config.applied"
 CANARY = "canary"
+HOST_MARK = "host.mark"
+"""What a host's rsyslogd itself says at regular intervals, so that silence means that something is wrong."""
 
 PROCEDURES = (MIGRATION, BUILD, EVACUATE, RESIZE)
 LIFECYCLES = (INSTANCE, SERVICE)
-SINGLE_EVENTS = (RPC_TIMEOUT, CONFIG_APPLIED, CANARY)
+SINGLE_EVENTS = (RPC_TIMEOUT, CONFIG_APPLIED, CANARY, HOST_MARK)
 
 FAMILIES = tuple(family.name for family in (*PROCEDURES, *LIFECYCLES))
 """What stands before the first dot of every event that is not in SINGLE_EVENTS."""

@@ -54,5 +54,6 @@ def check(context: click.Context, directory: Path) -> None:
     for finding in findings:
         click.echo(f"{finding.host}: {finding.severity}: {finding.path}: {finding.message}")
     errors = sum(finding.severity == "error" for finding in findings)
-    click.echo(f"hosts: {len(trees)}, errors: {errors}, warnings: {len(findings) - errors}")
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    click.echo(f"hosts: {len(trees)}, errors: {errors}, warnings: {warnings}")
     context.exit(1 if errors else 0)

@@ -13,6 +13,8 @@ import click
 
 from cloud.cli.bus import bus_client, config_file_option, printable
 from cloud.cli.duration import DURATION
+from cloud.cli.log_backfill import backfill
+from cloud.cli.log_store import store
 
 if TYPE_CHECKING:
     from cloud.logs.query.client import CollectorClient, Parameters, Row
@@ -26,17 +28,32 @@ def log() -> None:
     """Collect, replay and read logs."""
 
 
+log.add_command(backfill)
+
+
+log.add_command(store)
+
+
 @log.command()
 @click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="collector.toml; options win.")
-@click.option("--listen", multiple=True, metavar="URL", help="tcp://HOST:PORT; may repeat.")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="URL",
+    help="tcp://HOST:PORT, relp://HOST:PORT, udp://HOST:PORT or unix:///PATH; may repeat. The file can do TLS, too.",
+)
 @click.option("--http", metavar="HOST:PORT", help="Where the query API is served.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The directory of the store.")
-@click.option("--allow-plaintext", is_flag=True, default=None, help="Let plain TCP listen beyond loopback.")
+@click.option("--allow-plaintext", is_flag=True, default=None, help="Listen without TLS beyond loopback, too.")
 def collector(
     file: Path | None, listen: tuple[str, ...], http: str | None, data: Path | None, allow_plaintext: bool | None
 ) -> None:
-    """Take syslog over TCP into DuckDB until SIGTERM. A port of 0 takes a free one; stdout says which."""
-    from cloud.logs.collector.listener import ListenError
+    """Take syslog over TCP, TLS, RELP, UDP or a unix socket into DuckDB until SIGTERM.
+
+    A port of 0 takes a free one; stdout says which.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its threads would spin
+    from cloud.logs.collector.receivers.bind import ListenError
     from cloud.logs.collector.server import run_collector
     from cloud.logs.collector.settings import SettingsError, load_settings
     from cloud.logs.collector.store import StoreError

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloud.up.machine import Machine
 
 CORPUS = Path(__file__).parent.parent / "logs" / "replay" / "corpus.log"
-DEFAULT_LISTEN = "tcp://127.0.0.1:1024"
+DEFAULT_ADDRESS = "127.0.0.1:1024"
 REPLAY_HOST = "compute-01"
 WATCH_S = 0.2
 
@@ -60,19 +60,20 @@ def up(
     from cloud.rpc.brokers import BusUrlError
     from cloud.services.configuration import ConfigurationError
     from cloud.up.layout import Layout
-    from cloud.up.machine import Machine, Settings, has_rsyslogd
+    from cloud.up.machine import Machine, Settings, has_rsyslogd, syslog_scheme
     from cloud.up.process import ProcessError
     from cloud.up.status import program_table, tell_of
 
     # As Ctrl-C: through the finally of all that runs. What ends --once early has not shown that anything agrees.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM if once else 0))
+    has_rsyslog = has_rsyslogd()
     settings = Settings(
         Layout(hosts),
-        listen=listen or ("tcp://127.0.0.1:0" if once else _free(DEFAULT_LISTEN)),
+        listen=listen or (None if once else _free(f"{syslog_scheme(has_rsyslog)}://{DEFAULT_ADDRESS}")),
         http=http or ("127.0.0.1:0" if once else _free(DEFAULT_URL)).removeprefix("http://"),
         transport_url=transport_url,
         database_url=database,
-        has_rsyslog=has_rsyslogd(),
+        has_rsyslog=has_rsyslog,
     )
     try:
         with (

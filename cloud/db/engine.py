@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from cloud.db.url import parse_database_url, shown
 from cloud.errors import DatabaseUnavailableError
-from cloud.loopback import is_loopback
+from cloud.logs.loopback import is_loopback
 
 _IDLE_IN_TRANSACTION_S = 60  # a service that hangs within a transaction loses it, and with it the locks of others' rows
 _SILENT_PEER_S = 20  # a server whose machine is gone is noticed within this

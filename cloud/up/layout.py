@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 CONTROLLER = "controller-01"
 CONTROLLER_SERVICES = (
@@ -49,8 +50,8 @@ class Layout:
 class Endpoints:
     """What all hosts share."""
 
-    collector_address: str
-    collector_port: int
+    collector_url: str
+    """Where it takes syslog: tcp:// or relp://."""
     transport_url: str
     database_url: str
 
@@ -59,8 +60,9 @@ def inventory_of(
     layout: Layout, endpoints: Endpoints, paths: Mapping[str, Mapping[str, Path]], *, has_rsyslog: bool
 ) -> dict[str, Any]:
     """The content of inventory.yaml; `paths` has each host's own (keys as in the inventory)."""
+    collector = urlsplit(endpoints.collector_url)
     return {
-        "collector": {"address": endpoints.collector_address, "port": endpoints.collector_port},
+        "collector": {"address": collector.hostname, "port": collector.port, "protocol": collector.scheme},
         "thresholds": {"nova": "debug"},  # what is replayed is to be found again, DEBUG lines too
         "transport_url": endpoints.transport_url,
         "database": endpoints.database_url,

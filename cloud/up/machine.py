@@ -48,8 +48,8 @@ class Settings:
     """What one may want otherwise."""
 
     layout: Layout = field(default_factory=lambda: Layout(2))
-    listen: str = "tcp://127.0.0.1:0"
-    """Where the collector takes syslog."""
+    listen: str | None = None
+    """Where the collector takes syslog; a free port otherwise, by RELP where each host has an rsyslogd."""
     http: str = "127.0.0.1:0"
     """Where it answers."""
     transport_url: str | None = None
@@ -247,16 +247,14 @@ class Machine:
             raise BusUnavailableError(f"cannot reach {broker}: {one_line(exc)}") from exc
 
     def _collector_command(self) -> Sequence[str]:
-        listen = self.syslog_url or self.settings.listen
+        listen = self.syslog_url or self.settings.listen or f"{syslog_scheme(self.settings.has_rsyslog)}://127.0.0.1:0"
         http = self.http_url.removeprefix("http://") or self.settings.http
         command = [sys.executable, "-m", "cloud", "log", "collector", "--listen", listen, "--http", http]
         return [*command, "--data", str(self.directory / "store")]
 
     def _render(self) -> None:
-        address, port = self.syslog_url.removeprefix("tcp://").rsplit(":", 1)
         endpoints = Endpoints(
-            collector_address=address.strip("[]"),
-            collector_port=int(port),
+            collector_url=self.syslog_url,
             transport_url=self.settings.transport_url or broker_url(self._broker_socket()),
             database_url=self._database_url(),
         )
@@ -336,9 +334,16 @@ class Machine:
         return self.directory / "output" / f"{name}{f'@{host}' if host else ''}.txt"
 
 
+_LIBRARIES = (Path("/usr/lib"), Path("/usr/lib64"), *Path("/usr/lib").glob("*-linux-*"))
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"  # sbin is not on everybody's PATH
 
 
 def has_rsyslogd() -> bool:
     """Whether this machine has one."""
     return shutil.which("rsyslogd", path=_PATH) is not None
+
+
+def syslog_scheme(has_rsyslog: bool) -> str:
+    """How lines come to the collector: acknowledged, where there is an rsyslogd that can."""
+    can_relp = any((directory / "rsyslog/omrelp.so").exists() for directory in _LIBRARIES)
+    return "relp" if has_rsyslog and can_relp else "tcp"

@@ -1,174 +1,251 @@
-"""The store on native DuckDB: one file a day of arrival in the data directory, committed by DuckDB's transaction."""
+"""The store on native DuckDB: files by day of arrival in the data directory, committed by DuckDB's transaction.
 
-import fcntl
-import re
+One file of a day is live and takes what is appended; the others are sealed, and attached for reading only.
+"""
+
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from cloud.logs.collector.row import COLUMNS, RECEIVED
-from cloud.logs.collector.store import DayTable, StoreBrokenError, StoreError
+from cloud.logs.collector.lines import Mark
+from cloud.logs.collector.row import FOLDED, HEADER, RECEIVED, header_of_columns
+from cloud.logs.collector.storage import directory
+from cloud.logs.collector.storage.datafile import SCHEMA_VERSION, DataFile
+from cloud.logs.collector.storage.engine import is_damage, is_invalidated, store_error, transaction
+from cloud.logs.collector.storage.files import Files
+from cloud.logs.collector.storage.marks import hand_on_marks, insert_marks, read_marks
+from cloud.logs.collector.storage.settings import DEFAULTS, StoreSettings
+from cloud.logs.collector.store import Keep, StoreError, Table, TableDamagedError
 
-_FILE = re.compile(r"logs-(\d{4}-\d\d-\d\d)\.duckdb\Z")
-_COLUMN_LIST = ", ".join(f"{column.name} {column.sql}" for column in COLUMNS)
-_RECEIVED_LIST = ", ".join(column.name for column in RECEIVED)
-_SETTINGS: Mapping[str, object] = {
-    "threads": 1,  # one writer with one thread is the fastest; each reader runs on a thread of its own anyway
-    "timezone": "UTC",
-    "memory_limit": "2GB",
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-}
+_KEPT_LIST = ", ".join(column.name for column in RECEIVED if column.name not in FOLDED)
 
 
 class DuckDbStore:
-    """Implements `Store`. A data directory has one writer: a second one is refused by a lock file."""
+    """Implements `Store`. A data directory has one writer: a second one is refused by a lock file.
 
-    def __init__(self, directory: Path) -> None:
-        """Open `directory`, making it (mode 0700) where it is missing; `StoreError` names what is in the way."""
-        self._directory = directory
-        self._lock_file = _locked(directory)
+    `Upkeep` seals, merges and expires; without it the live files grow and are as they are.
+    """
+
+    def __init__(
+        self, path: Path, settings: StoreSettings = DEFAULTS, now_s: Callable[[], float] = time.time
+    ) -> None:
+        """Open `path`, making it (mode 0700) where it is missing; `StoreError` names what is in the way.
+
+        Damaged files are set aside, and files of a newer version left alone: `files.refused` names these.
+        """
+        self.settings = settings
+        self.now_s = now_s
         self._tellers: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
-        self._days: dict[str, DayTable] = {}
+        self._damage_tellers: list[Callable[[], None]] = []
+        self._append_lock = threading.RLock()
+        self._live: dict[str, DataFile] = {}
+        self._doubtful: set[str] = set()  # days whose last commit failed: the rows may be there all the same
         self._invalid: set[str] = set()
-        self._batch = 0
-        self._connection = duckdb.connect()
         try:
-            for name, value in _SETTINGS.items():
-                self._connection.execute(f"SET GLOBAL {name} = ?", [value])
-            for path in sorted(directory.glob("logs-*.duckdb")):
-                if match := _FILE.match(path.name):
-                    self._open_day(match[1])
-        except duckdb.Error as exc:
-            self.close()
-            raise StoreError(f"cannot open store {directory}: {exc}", is_lasting=True) from exc
-        self._row_id = max((table.last_row_id for table in self._days.values()), default=0)
+            self.files = Files(path, settings)
+        except (duckdb.Error, OSError) as exc:
+            raise StoreError(f"cannot open store {path}: {exc}", is_lasting=True) from exc
+        files = self.files.shelf.files()
+        self._batch = max((file.last_batch for file in files), default=0)
+        self._row_id = self.files.known_row_id
+        for file in {file.name.day: file for file in files}.values():  # of each day the newest
+            self._resume(file)
 
     @property
     def committed_row_id(self) -> int:
         return self._row_id
 
-    def append(self, rows: pa.Table) -> int:
-        if not rows.num_rows:
+    def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
+        if not rows.num_rows and not marks:
             return 0
-        first = rows.column("observed_timestamp")[0].value
-        day = datetime.fromtimestamp(first // 1_000_000, UTC).strftime("%Y-%m-%d")
-        try:
-            table = self._days.get(day)
-            if table is None or day in self._invalid:
-                table = self._open_day(day)
-            if table.last_row_id <= self._row_id:  # else these rows are there: a commit was said to fail and did not
-                self._insert(rows, table)
-        except (duckdb.Error, OSError) as exc:
-            if "invalidated" in str(exc):  # a checkpoint met a full disk; opened anew, the file is whole
-                self._invalid.add(day)
-            raise _store_error(f"cannot append to the store of {day}", exc) from exc
-        self._batch += 1
-        with self._lock:
-            self._days[day] = replace(table, last_row_id=self._row_id + rows.num_rows)
-        self._row_id += rows.num_rows  # last: who sees this number must find the rows
-        for tell in tuple(self._tellers):
-            tell()
-        return int(rows.num_rows)
+        count = int(rows.num_rows if keep is None else np.count_nonzero(keep))
+        with self._append_lock:
+            day = self._day_of(rows)
+            try:
+                file = self._live_file(day)
+                # Otherwise the rows are there: a commit was said to fail and did not.
+                is_new = file.last_row_id <= self._row_id
+                if is_new:
+                    self._insert(rows if count else None, marks, keep, file)
+            except (duckdb.Error, OSError) as exc:
+                self._doubt(day, exc)
+                raise store_error(f"cannot append to the store of {day}", exc) from exc
+            if count:
+                self._batch += 1
+                last = self._row_id + count
+                rows_now = file.rows + count if is_new else file.rows
+                file = replace(file, rows=rows_now, last_row_id=max(last, file.last_row_id), last_batch=self._batch)
+                self.files.shelf.put(file)
+                self._live[day] = file
+                self._row_id = last  # last: who sees this number must find the rows
+        if count:
+            for tell in tuple(self._tellers):
+                tell()
+        return count
 
-    def days(self) -> Sequence[DayTable]:
-        with self._lock:
-            return sorted(self._days.values(), key=lambda table: table.day, reverse=True)
+    def record(self, marks: Sequence[Mark]) -> None:
+        """Commit `marks` without rows, from any thread."""
+        self.append(pa.table({}), marks)
+
+    def marks(self) -> Sequence[Mark]:
+        with self.files.shelf.reading() as files, self.files.connection.cursor() as cursor:
+            return read_marks(cursor, [file.database for file in files if file.schema_version])
+
+    @contextmanager
+    def tables(self) -> Iterator[Sequence[Table]]:
+        with self.files.shelf.reading() as files:
+            yield [file.table for file in files if file.rows]
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
         try:
-            with self._connection.cursor() as cursor:
+            with self.files.connection.cursor() as cursor:
                 return cursor.execute(sql, dict(parameters)).to_arrow_table()
         except duckdb.Error as exc:
-            raise _store_error("cannot query the store", exc) from exc
+            if is_damage(exc) and self.set_aside_damaged(self.files.named_in(sql)):
+                raise TableDamagedError(f"cannot query the store: {exc}") from exc
+            raise store_error("cannot query the store", exc) from exc
 
     def on_commit(self, tell: Callable[[], None]) -> Callable[[], None]:
         self._tellers.append(tell)
         return lambda: self._tellers.remove(tell)
 
+    def on_set_aside(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call `tell` after a file was set aside, whose marks are gone with it, until the returned function is called.
+
+        From any thread; who keeps account of lines reads `marks()` again then.
+        """
+        self._damage_tellers.append(tell)
+        return lambda: self._damage_tellers.remove(tell)
+
     def close(self) -> None:
-        """Let go of the directory; DuckDB writes its log into the files as the last connection closes."""
-        self._connection.close()
-        self._lock_file.close()
+        """Let go of the directory; what is in the write-ahead logs is written into the files."""
+        self.files.close()
 
-    def _insert(self, rows: pa.Table, table: DayTable) -> None:
-        with self._transaction():
-            self._connection.register("incoming", rows)
-            self._connection.execute(
-                f"INSERT INTO {table.sql_name} (row_id, batch, {_RECEIVED_LIST})"  # noqa: S608 - our own names
-                f" SELECT {self._row_id} + row_number() OVER (), {self._batch + 1}, {_RECEIVED_LIST} FROM incoming"
-            )
+    def live(self) -> list[DataFile]:
+        """The files that are appended to."""
+        with self._append_lock:
+            return list(self._live.values())
 
-    def _open_day(self, day: str) -> DayTable:
-        name = f"day_{day.replace('-', '_')}"
-        if day in self._invalid:
-            self._connection.execute(f"DETACH DATABASE IF EXISTS {name}")
-        path = self._directory / f"logs-{day}.duckdb"
-        if not path.exists():
-            self._make_file(path)
-        self._connection.execute(f"ATTACH IF NOT EXISTS {_quoted(path)} AS {name} (STORAGE_VERSION 'latest')")
-        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {name}.logs ({_COLUMN_LIST})")
-        row_id, batch = self._connection.execute(
-            f"SELECT coalesce(max(row_id), 0), coalesce(max(batch), 0) FROM {name}.logs"  # noqa: S608 - our own name
-        ).fetchall()[0]
-        self._batch = max(self._batch, batch)
+    def stop_appending(self, is_due: Callable[[DataFile], bool]) -> None:
+        """Let the live files for which `is_due` take no more rows: the next batch begins a new one."""
+        with self._append_lock:
+            for day, file in list(self._live.items()):
+                if file.rows and day not in self._doubtful and is_due(file):
+                    del self._live[day]
+
+    def set_aside(self, file: DataFile, cause: duckdb.Error) -> None:
+        """Take a damaged file out of the store; nothing more is appended to it."""
+        with self._append_lock:
+            live = self._live.get(file.name.day)
+            if live is not None and live.database == file.database:
+                del self._live[file.name.day]
+            self.files.set_aside(file, cause)
+        for tell in tuple(self._damage_tellers):
+            tell()
+
+    def set_aside_damaged(self, files: Sequence[DataFile]) -> bool:
+        """Set those of `files` aside whose bytes are damaged; whether there were any."""
+        damaged = [(file, exc) for file in files if (exc := self.files.damage(file))]
+        for file, exc in damaged:
+            self.set_aside(file, exc)
+        return bool(damaged)
+
+    def keep_marks_of(self, expired: Sequence[DataFile]) -> None:
+        """Commit the marks of files that are to be deleted to the live file; `StoreError`.
+
+        There is a live file then, whose name says how far row_ids have come.
+        """
+        databases = [file.database for file in expired if file.schema_version]
+        with self._append_lock:
+            day = max(self._live, default=self._today())
+            try:
+                database = self._live_file(day).database
+                if not databases:
+                    return
+                with transaction(self.files.connection):
+                    hand_on_marks(self.files.connection, databases, database)
+            except (duckdb.Error, OSError) as exc:
+                self._doubt(day, exc)
+                raise store_error("cannot keep the marks of expired files", exc) from exc
+
+    def _insert(self, rows: pa.Table | None, marks: Sequence[Mark], keep: Keep | None, file: DataFile) -> None:
+        connection = self.files.connection
+        with transaction(connection):
+            if rows is not None:
+                if keep is not None:
+                    rows = rows.append_column("keep", pa.array(keep))
+                connection.register("incoming", rows)
+                header = HEADER.name if HEADER.name in rows.column_names else header_of_columns()
+                try:
+                    connection.execute(
+                        f"INSERT INTO {file.database}.lines (row_id, batch, {_KEPT_LIST}, {HEADER.name})"  # noqa: S608 - our names
+                        f" SELECT {self._row_id} + row_number() OVER (), {self._batch + 1}, {_KEPT_LIST}, {header}"
+                        f" FROM incoming{'' if keep is None else ' WHERE keep'}"
+                    )
+                finally:
+                    connection.unregister("incoming")  # or the batch's buffer would be held until the next one
+            if marks:
+                insert_marks(connection, file.database, marks, self._row_id)
+        with suppress(FileNotFoundError):  # DuckDB makes it by the umask
+            directory.write_ahead_log(file.path).chmod(0o600)
+
+    def _live_file(self, day: str) -> DataFile:
+        file = self._live.get(day)
+        if file is None:
+            file = self.files.begin(day, self._row_id + 1, int(self.now_s() * 1e6))
+        elif day in self._invalid:
+            file = self.files.reattach(file, is_writable=True)
+        elif day in self._doubtful:
+            [(rows, last)] = self.files.connection.execute(
+                f"SELECT count(*), coalesce(max(row_id), 0) FROM {file.database}.lines"  # noqa: S608 - our own name
+            ).fetchall()
+            file = replace(file, rows=rows, last_row_id=last)
+        self._doubtful.discard(day)
         self._invalid.discard(day)
-        table = DayTable(day, f"{name}.logs", row_id)
-        with self._lock:
-            self._days[day] = table
-        return table
+        self._live[day] = file
+        return file
 
-    def _make_file(self, path: Path) -> None:
-        """A database at `path`, which has this name only when it is whole: a full disk leaves the beginning of one."""
-        unfinished = path.with_name("unfinished.duckdb")
-        self._connection.execute("DETACH DATABASE IF EXISTS unfinished")
-        unfinished.unlink(missing_ok=True)
-        self._connection.execute(f"ATTACH {_quoted(unfinished)} AS unfinished (STORAGE_VERSION 'latest')")
-        self._connection.execute("DETACH unfinished")
-        unfinished.rename(path)
+    def _doubt(self, day: str, exc: duckdb.Error | OSError) -> None:
+        file = self._live.get(day)
+        if file is None:
+            return
+        if isinstance(exc, duckdb.Error) and is_damage(exc):
+            self.set_aside(file, exc)
+            return
+        self._doubtful.add(day)
+        if is_invalidated(exc):
+            self._invalid.add(day)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except duckdb.Error:
-            with suppress(duckdb.Error):  # a commit that failed has ended the transaction already
-                self._connection.execute("ROLLBACK")
-            raise
+    def _resume(self, file: DataFile) -> None:
+        """Go on with a file that was live when the last process ended, if it is not too old for that."""
+        is_young = 0 <= self.now_s() - file.created_us / 1e6 < self.settings.seal_s
+        if file.schema_version != SCHEMA_VERSION or file.replaces or not is_young:
+            return
+        if file.rows >= self.settings.seal_rows:
+            return
+        if not file.is_writable:
+            try:
+                file = self.files.reattach(file, is_writable=True)
+            except duckdb.Error:  # somebody else is reading it; it stays as it is, if it can be read
+                with suppress(duckdb.Error):
+                    self.files.shelf.put(self.files.reattach(file, is_writable=False))
+                return
+            self.files.shelf.put(file)
+        self._live[file.name.day] = file
 
+    def _day_of(self, rows: pa.Table) -> str:
+        if not rows.num_rows:
+            return max(self._live, default=self._today())
+        first = rows.column("observed_timestamp")[0].value
+        return datetime.fromtimestamp(first // 1_000_000, UTC).strftime("%Y-%m-%d")
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _store_error(what: str, exc: duckdb.Error | OSError) -> StoreError:
-    if isinstance(exc, duckdb.FatalException | duckdb.InternalException):
-        return StoreBrokenError(f"{what}: {exc}")
-    is_for_a_value = isinstance(exc, duckdb.DataError | duckdb.IntegrityError | duckdb.InvalidInputException)
-    return StoreError(f"{what}: {exc}", is_lasting=is_for_a_value)
-
-
-def _locked(directory: Path) -> IO[bytes]:
-    """The lock file of `directory`, held until it is closed or the process ends, however it ends."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock_file = (directory / "lock").open("ab")
-    except OSError as exc:
-        raise StoreError(f"cannot use data directory {directory}: {exc}", is_lasting=True) from exc
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock_file.close()
-        raise StoreError(f"cannot use data directory {directory}: another collector has it", is_lasting=True) from exc
-    return lock_file
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self.now_s(), UTC).strftime("%Y-%m-%d")

@@ -2,9 +2,15 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from cloud.logs.collector.hosts import Hosts
 from cloud.logs.collector.parsing import FAILURES
 
-REFUSALS = ("connections",)
+REFUSALS = ("peer", "certificate", "no_certificate", "handshake", "handshake_timeout", "unfinished")
+ACCEPT_PAUSES = ("connections", "handshakes", "descriptors")
+DROPS = ("no_room", "kernel", "peer", "shutdown")
+RELP_FAILURES = (
+    "frame", "command", "command_size", "version", "no_syslog", "not_open", "open_twice", "after_close",
+)  # fmt: skip
 FRAME_FAILURES = ("octet_count", "oversize", "cut_off")
 STORE_FAILURES = ("retried", "row_refused", "shutdown")
 
@@ -24,6 +30,20 @@ class Metrics:
         self.connections = Gauge("cloudlog_listener_connections", "Open syslog connections.", registry=self.registry)
         self.accepted = counter("cloudlog_listener_accepted_total", "Syslog connections taken.")
         self.refused = counter("cloudlog_listener_refused_total", "Syslog connections refused.", REFUSALS)
+        self.accept_pauses = counter(
+            "cloudlog_listener_accept_pauses_total",
+            "Times that connections were left waiting to be taken: as many are open as may be.",
+            ACCEPT_PAUSES,
+        )
+        self.dropped = counter(
+            "cloudlog_listener_dropped_total",
+            "Messages received and not kept (kernel: datagrams that it had no room for).",
+            DROPS,
+        )
+        self.relp_failures = counter(
+            "cloudlog_relp_failures_total", "RELP connections closed for what came over them.", RELP_FAILURES
+        )
+        self.relp_answers = counter("cloudlog_relp_answers_total", "RELP messages confirmed as durable.")
         self.received_bytes = counter("cloudlog_listener_received_bytes_total", "Bytes read from senders.")
         self.messages = counter("cloudlog_framing_messages_total", "Messages taken out of their frames.")
         self.frame_failures = counter(
@@ -36,6 +56,15 @@ class Metrics:
             "Messages that were not read whole; their text is kept.",
             FAILURES,
         )
+        self.parsed_by_reference = counter(
+            "cloudlog_parse_by_reference_total", "Messages of a form that is read line by line, which costs more."
+        )
+        self.duplicates = counter(
+            "cloudlog_lines_duplicate_total", "Numbered lines that came again and were stored already."
+        )
+        self.untracked = counter(
+            "cloudlog_lines_untracked_total", "Numbered lines stored without account: if they come again, they double."
+        )
         self.records = counter("cloudlog_store_records_total", "Records that are durable and queryable.")
         self.store_failures = counter(
             "cloudlog_store_failures_total", "Records of commits that failed: tried again, or given up.", STORE_FAILURES
@@ -46,4 +75,22 @@ class Metrics:
             registry=self.registry,
             buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self.commit_rows = Histogram(
+            "cloudlog_store_commit_rows",
+            "Records of a commit.",
+            registry=self.registry,
+            buckets=(1, 10, 100, 1000, 10_000, 50_000, 122_880),
+        )
         self.inbox_bytes = Gauge("cloudlog_writer_inbox_bytes", "Received and not yet stored.", registry=self.registry)
+        self.oldest_seconds = Gauge(
+            "cloudlog_writer_oldest_seconds", "Age of the oldest line received and not yet stored.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.damaged_files = Gauge(
+            "cloudlog_store_damaged_files", "Files set aside since the start.", registry=self.registry
+        )
+        self.lines_missing = Gauge("cloudlog_lines_missing", "Numbered lines not stored.", registry=self.registry)
+        self.runs_unclosed = Gauge(
+            "cloudlog_lines_runs_unclosed", "Runs whose last number nobody has confirmed.", registry=self.registry
+        )
+        self.hosts = Hosts(self.registry)

@@ -1,17 +1,15 @@
-"""From frames to rows. Whatever arrives becomes a row; what cannot be read is kept raw and counted by reason."""
+"""From a message to a row, the readable way: the reference for what `columns` reads in batches, and its fallback."""
 
 import json
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from cloud.logs.collector import rfc3164, rfc5424
+from cloud.logs.collector.batch import Source
 from cloud.logs.collector.body import Body, BodyError, read_body
 from cloud.logs.collector.framing import Message
-from cloud.logs.collector.row import RECEIVED, SKEW_S, Flag, Row
+from cloud.logs.collector.row import SEPARATOR, SKEW_S, Flag, Row
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 UNPARSED_PRI = 13  # user.notice, for a message without a PRI (RFC 3164 section 4.3.3)
@@ -25,28 +23,14 @@ class Received:
 
     message: Message
     observed_us: int
-    peer: str
+    source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A batch ready for the store: one table row for each message, in the same order, and what went wrong."""
+def parse(received: Received, failures: list[str]) -> tuple[Row, rfc5424.LineId | None]:
+    """The row of one message and the identity that its host's rsyslogd gave it.
 
-    table: pa.Table
-    failures: Sequence[str]
-
-
-def parse_batch(batch: Iterable[Received]) -> Parsed:
-    """One row for each message, whatever it holds."""
-    failures: list[str] = []
-    rows = [parse(received, failures) for received in batch]
-    return Parsed(
-        pa.table({c.name: pa.array([getattr(row, c.name) for row in rows], c.arrow) for c in RECEIVED}), failures
-    )
-
-
-def parse(received: Received, failures: list[str]) -> Row:
-    """The row of one message; what went wrong is added to `failures` as reasons of FAILURES."""
+    What went wrong is added to `failures` as reasons of FAILURES.
+    """
     payload = received.message.payload
     try:
         text = payload.decode()
@@ -58,13 +42,16 @@ def parse(received: Received, failures: list[str]) -> Row:
     if parts is None:
         failures.append("no_pri")
         facility, severity = divmod(UNPARSED_PRI, 8)
-        return Row(
-            received.observed_us, received.peer, facility, severity, message=text, flags=flags | Flag.UNPARSED
-        )
+        if not is_verified(received.source, None, None):
+            flags |= Flag.HOST_UNVERIFIED
+        flags |= Flag.UNPARSED
+        return Row(received.observed_us, received.source.peer, facility, severity, message=text, flags=flags), None
     return _row(received, parts, flags, failures)
 
 
-def _row(received: Received, parts: rfc5424.Parts, flags: Flag, failures: list[str]) -> Row:
+def _row(
+    received: Received, parts: rfc5424.Parts, flags: Flag, failures: list[str]
+) -> tuple[Row, rfc5424.LineId | None]:
     try:
         body = read_body(parts.body)
     except BodyError:
@@ -81,25 +68,41 @@ def _row(received: Received, parts: rfc5424.Parts, flags: Flag, failures: list[s
     if parts.timestamp is not None and abs(parts.timestamp - received.observed_us) > SKEW_S * 1_000_000:
         flags |= Flag.SKEWED
     structured_data, line_id = rfc5424.take_line_id(parts.structured_data)
+    if not is_verified(received.source, parts.hostname, line_id.host if line_id else None):
+        flags |= Flag.HOST_UNVERIFIED
     facility, severity = divmod(parts.pri, 8)  # RFC 5424 section 6.2.1
-    return Row(
+    row = Row(
         observed_timestamp=received.observed_us,
-        peer=received.peer,
+        peer=received.source.peer,
         facility=facility,
         severity=severity,
         timestamp=parts.timestamp,
         hostname=parts.hostname,
-        app_name=parts.app_name,
+        app_name=parts.app_name and of_header(parts.app_name),
         procid=parts.procid,
-        msgid=parts.msgid,
+        msgid=parts.msgid and of_header(parts.msgid),
         structured_data=structured_data,
         message=_valid_text(body.message),
         fields=_json(fields) if fields else None,
-        host_start=line_id.start if line_id else None,
+        host_start=of_header(line_id.start) if line_id else None,
         sequence=line_id.sequence if line_id else None,
         flags=flags,
         **{key: _valid_text(value) for key, value in body.columns.items()},
     )
+    return row, line_id
+
+
+def of_header(text: str) -> str:
+    """`text` as it may stand in the stored header, whose separator is a control character that RFC 5424 forbids."""
+    return text.replace(SEPARATOR, "\\x1f")
+
+
+def is_verified(source: Source, hostname: str | None, inventory_host: str | None) -> bool:
+    """Whether a certificate, where one was asked for, bears the names that the line says it comes from."""
+    if source.names is None:
+        return True
+    named = (hostname or "",) if inventory_host is None else (hostname or "", inventory_host)
+    return all(name.lower() in source.names for name in named)
 
 
 def _json(fields: dict[str, Any]) -> str:

@@ -93,12 +93,14 @@ def take_line_id(structured_data: str | None) -> tuple[str | None, LineId | None
 
     The last such element counts: it is the one that rsyslogd appended, whatever a program wrote before it.
     """
-    if structured_data is None or (start := structured_data.rfind(_LINE_ID)) < 0:
+    if structured_data is None or _LINE_ID not in structured_data:
         return structured_data, None
-    match = _ELEMENT.match(structured_data, start)
-    if match is None or match.end() != len(structured_data):
+    start = end = 0
+    while match := _ELEMENT.match(structured_data, end):  # from the first on: a name or a value may hold a bracket
+        start, end = match.span()
+    if end != len(structured_data) or not structured_data.startswith(_LINE_ID, start):
         return structured_data, None
-    values = {name: _ESCAPED.sub(r"\1", value) for name, value in _PARAMETER.findall(match[0])}
+    values = {name: _ESCAPED.sub(r"\1", value) for name, value in _PARAMETER.findall(structured_data, start)}
     if not (values.get("host") and values.get("start") and _NUMBER.match(values.get("n", ""))):
         return structured_data, None
     if (sequence := int(values["n"])) >= MAX_SEQUENCE:

@@ -1,4 +1,4 @@
-"""The collector from start to stop: store, writer, listeners, HTTP; and back in the opposite order."""
+"""The collector from start to stop: store, writer, receiver, HTTP; and back in the opposite order."""
 
 import asyncio
 import resource
@@ -13,11 +13,15 @@ from loguru import logger
 from prometheus_client import disable_created_metrics
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.http import make_app
+from cloud.logs.collector.http import Parts, make_app
 from cloud.logs.collector.inbox import Inbox
-from cloud.logs.collector.listener import ListenError, TcpListener
+from cloud.logs.collector.lag import Missing, oldest_s
+from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.settings import CollectorSettings
+from cloud.logs.collector.receivers.bind import ListenError
+from cloud.logs.collector.receivers.receiver import Receiver
+from cloud.logs.collector.settings import BATCH_BYTES, CollectorSettings
+from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.collector.writer import Writer
 
 HTTP_STOP_S = 2
@@ -42,67 +46,90 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     _raise_file_limit()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
-    store = DuckDbStore(settings.data)
+    store = DuckDbStore(settings.data, settings.store_settings())
     try:
-        inbox = Inbox(settings.inbox_bytes)
+        accounts = LineAccounts(store.marks())
+        inbox = Inbox(settings.buffer_bytes // BATCH_BYTES, BATCH_BYTES)
         metrics.inbox_bytes.set_function(lambda: inbox.size_bytes)
-        listeners = [TcpListener(each, inbox, metrics, _now_us) for each in listener_settings]
+        metrics.oldest_seconds.set_function(lambda: oldest_s(inbox, _now_us()))
+        missing = Missing(accounts)
+        metrics.lines_missing.set_function(missing.lines)
+        metrics.runs_unclosed.set_function(missing.unclosed_runs)
+        alarm = _Alarm(inbox)
+        upkeep = Upkeep(store, settings.policy(), alarm.sound)
+        writer = Writer(inbox, store, accounts, metrics, alarm.sound)
+        store.on_set_aside(metrics.damaged_files.inc)
+        store.on_set_aside(writer.reload_accounts)
+        receiver = Receiver(listener_settings, inbox, metrics, _now_us)
         http_socket = _bound(*http_address)
-        return asyncio.run(_serve(store, inbox, metrics, listeners, http_socket, announce))
+        parts = Parts(store, upkeep, accounts, inbox, metrics)
+        return asyncio.run(_serve(parts, writer, receiver, http_socket, alarm, announce))
     finally:
         store.close()
 
 
+class _Alarm:
+    """What a thread without which nothing works sounds when it dies; from any thread."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.has_sounded = False
+        self.stop: Callable[[], None] = lambda: None
+
+    def sound(self) -> None:
+        self.has_sounded = True
+        self._inbox.close()  # nobody takes from it any more, and what is received has nowhere to go
+        self.stop()
+
+
 async def _serve(
-    store: DuckDbStore,
-    inbox: Inbox,
-    metrics: Metrics,
-    listeners: list[TcpListener],
+    parts: Parts,
+    writer: Writer,
+    receiver: Receiver,
     http_socket: socket.socket,
+    alarm: _Alarm,
     announce: Callable[[str], None],
 ) -> int:
     loop = asyncio.get_running_loop()
-    is_broken = False
+    stop = asyncio.Event()
 
-    def broken() -> None:
-        nonlocal is_broken
-        is_broken = True
-        inbox.close()  # nobody takes from it any more, and a listener may wait for room
+    def stop_soon() -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    stop = asyncio.Event()
+    alarm.stop = stop_soon
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    writer = Writer(inbox, store, metrics, on_broken=broken)
-    app = make_app(store, metrics)
+    app = make_app(parts)
     http = _HttpServer(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=HTTP_STOP_S)
     )
     writer.start()
-    for listener in listeners:
-        listener.start(broken)
+    parts.upkeep.start()
+    receiver.start(alarm.sound)
     serving = asyncio.create_task(http.serve(sockets=[http_socket]))
     serving.add_done_callback(lambda _: stop.set())
     # A stop before this would find half a server, and uvicorn has no event for it.
     while not (http.started or serving.done()):  # noqa: ASYNC110
         await asyncio.sleep(START_POLL_S)
     host, port = http_socket.getsockname()[:2]
-    for listener in listeners:
-        announce(f"syslog {listener.url}")
+    for url in receiver.urls:
+        announce(f"syslog {url}")
     announce(f"http http://{f'[{host}]' if ':' in host else host}:{port}")
     announce("ready")
 
     await stop.wait()
-    has_died = is_broken or serving.done()
+    has_died = alarm.has_sounded or serving.done()
     logger.info("collector stopping")
-    # Senders first, then what they have sent, then those who read it.
-    await asyncio.gather(*(asyncio.to_thread(listener.stop) for listener in listeners))
+    # Senders first, then what they have sent, then the answers to it, then those who read it.
+    await asyncio.to_thread(receiver.stop_reading)
     await asyncio.to_thread(writer.stop)
+    await asyncio.to_thread(receiver.stop)
+    await asyncio.to_thread(parts.upkeep.stop)
     if http.started:
         app.state.commits.close()
     http.should_exit = True
     await serving
-    return 1 if has_died or is_broken else 0
+    return 1 if has_died or alarm.has_sounded else 0
 
 
 def _bound(host: str, port: int) -> socket.socket:

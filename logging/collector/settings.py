@@ -2,20 +2,90 @@
 
 import ipaddress
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cloud.logs.collector.listener import ListenerSettings
+from cloud.logs.collector.framing import Framing
+from cloud.logs.collector.receivers.settings import ListenerSettings, Network, Scheme, TlsSettings
+from cloud.logs.collector.storage.policy import Policy
+from cloud.logs.collector.storage.settings import DEFAULTS as STORE_DEFAULTS
+from cloud.logs.collector.storage.settings import StoreSettings
+from cloud.logs.loopback import is_loopback
 
 DEFAULT_LISTEN = "tcp://127.0.0.1:1024"
 DEFAULT_HTTP = "127.0.0.1:8080"
 DEFAULT_DATA = "/var/lib/cloud/logs"
+BATCH_BYTES = 8 << 20  # of the buffer; a message must fit
+_PLAINTEXT = {"tcp": "plain TCP", "relp": "plain RELP", "udp": "UDP"}
+_ONLY_FOR: dict[str, tuple[Scheme, ...]] = {
+    "framing": ("tcp", "tls"),
+    "max_connections": ("tcp", "tls", "relp", "relp+tls"),
+    "allowed_peers": ("tcp", "tls", "relp", "relp+tls", "udp"),
+    "certificate": ("tls", "relp+tls"),
+    "key": ("tls", "relp+tls"),
+    "client_ca": ("tls", "relp+tls"),
+    "client_certificates": ("tls", "relp+tls"),
+    "socket_mode": ("unix",),
+}
 
 
 class SettingsError(Exception):
     """Settings that cannot be used; the message names the file or option and the value."""
+
+
+class Listener(BaseModel):
+    """What a `[[listener]]` of collector.toml may say, under these names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    framing: Framing = "auto"
+    max_message_bytes: int | None = Field(None, ge=1024, le=BATCH_BYTES // 2)
+    max_connections: int | None = Field(None, ge=1, le=100_000)
+    allowed_peers: tuple[str, ...] = ()
+    """Networks such as 192.0.2.0/24; empty: everybody."""
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    client_certificates: Literal["required", "none"] = "required"
+    socket_mode: str = Field("0660", pattern="^0?[0-7]{3}$")
+    """Of a unix socket, octal: who may write to it."""
+
+    @field_validator("allowed_peers", mode="after")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            _network(each)
+        return value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        """Each key is one that this kind of listener has, and TLS has all that it takes."""
+        scheme = self.url.partition("://")[0]
+        for key in sorted(self.model_fields_set & _ONLY_FOR.keys()):
+            if scheme not in _ONLY_FOR[key]:
+                raise ValueError(f"{key} is not for {self.url}, only for {', '.join(_ONLY_FOR[key])}")
+        if scheme in _ONLY_FOR["key"]:
+            for key in ("certificate", "key"):
+                if getattr(self, key) is None:
+                    raise ValueError(f"{self.url} takes a {key}")
+            if self.client_certificates == "required" and self.client_ca is None:
+                raise ValueError(f'{self.url} takes a client_ca, or client_certificates = "none"')
+        return self
+
+
+class StoreTable(BaseModel):
+    """What `[store]` of collector.toml may say, under these names; the defaults are the store's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_limit: str = Field(STORE_DEFAULTS.memory_limit, pattern="^[1-9][0-9]{0,6}(MB|GB|MiB|GiB)$")
+    seal_s: float = Field(STORE_DEFAULTS.seal_s, ge=1, le=86_400)
+    seal_rows: int = Field(STORE_DEFAULTS.seal_rows, ge=1000, le=1_000_000_000)
 
 
 class CollectorSettings(BaseModel):
@@ -23,58 +93,142 @@ class CollectorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen: tuple[str, ...] = (DEFAULT_LISTEN,)
+    listen: tuple[str, ...] = ()
+    """Listeners of which there is nothing to say but the URL; without any here and in `listener`, DEFAULT_LISTEN."""
+    listener: tuple[Listener, ...] = ()
     http: str = DEFAULT_HTTP
     data: Path = Path(DEFAULT_DATA)
     allow_plaintext: bool = False
-    """Whether plain TCP may be listened on beyond loopback: anybody on that network can read and forge lines."""
-    max_message_bytes: int = Field(1 << 20, ge=1024, le=64 << 20)
+    """Whether to listen without TLS beyond loopback: anybody on that network can read and forge lines."""
+    max_message_bytes: int = Field(1 << 20, ge=1024, le=BATCH_BYTES // 2)
+    """Of listeners that do not say it themselves; so is max_connections."""
     max_connections: int = Field(1000, ge=1, le=100_000)
-    inbox_bytes: int = Field(64 << 20, ge=1 << 20, le=8 << 30)
+    buffer_bytes: int = Field(64 << 20, ge=2 * BATCH_BYTES, le=8 << 30)
+    """Between receiving and storing, in batches of 8 MiB. When it is full, senders are held."""
+    store: StoreTable = StoreTable()
+    retention: dict[str, str | int | float] = {}
+    """An age such as `"3d"` by severity and for the `rest`, and `max_gb`; empty: everything is kept."""
 
-    @field_validator("listen", mode="after")
+    @model_validator(mode="before")
     @classmethod
-    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("expected at least one address such as tcp://127.0.0.1:1024")
+    def _not_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("listen") in ((), []) and not values.get("listener"):
+            raise ValueError(f"listen: expected at least one address such as {DEFAULT_LISTEN}")
+        return values
+
+    @field_validator("retention", mode="after")
+    @classmethod
+    def _is_policy(cls, value: dict[str, str | int | float]) -> dict[str, str | int | float]:
+        _policy(value)
         return value
+
+    def policy(self) -> Policy:
+        return _policy(self.retention)
+
+    def store_settings(self) -> StoreSettings:
+        return StoreSettings(**self.store.model_dump())
 
     def listeners(self) -> list[ListenerSettings]:
         """What to listen on; `SettingsError` for an address that is malformed, or open without leave."""
-        made = []
-        for url in self.listen:
-            host, port = _host_and_port(url, "tcp")
-            if not (self.allow_plaintext or _is_loopback(host)):
-                raise SettingsError(
-                    f"cannot listen on {url}: plain TCP beyond loopback can be read and forged by that network;"
-                    " set allow_plaintext = true (--allow-plaintext) to accept that"
-                )
-            made.append(ListenerSettings(host, port, self.max_message_bytes, self.max_connections))
-        return made
+        urls = self.listen or (() if self.listener else (DEFAULT_LISTEN,))
+        return [*(self._of_url(url) for url in urls), *(self._made(each) for each in self.listener)]
+
+    def _of_url(self, url: str) -> ListenerSettings:
+        if url.startswith(("tls://", "relp+tls://")):
+            raise SettingsError(f"cannot listen on {url}: a certificate and a key are named in a [[listener]] table")
+        return self._made(Listener(url=url))
+
+    def _made(self, listener: Listener) -> ListenerSettings:
+        scheme, host, port, path = _parts(listener.url)
+        if scheme in _PLAINTEXT and not (self.allow_plaintext or is_loopback(host)):
+            raise SettingsError(
+                f"cannot listen on {listener.url}: {_PLAINTEXT[scheme]} beyond loopback can be read and forged by that"
+                " network; set allow_plaintext = true (--allow-plaintext) to accept that"
+            )
+        tls = None
+        if listener.certificate is not None and listener.key is not None:
+            client_ca = listener.client_ca if listener.client_certificates == "required" else None
+            tls = TlsSettings(listener.certificate, listener.key, client_ca)
+        return ListenerSettings(
+            scheme,
+            host,
+            port,
+            path,
+            socket_mode=int(listener.socket_mode, 8),
+            framing=listener.framing,
+            max_message_bytes=listener.max_message_bytes or self.max_message_bytes,
+            max_connections=listener.max_connections or self.max_connections,
+            allowed_peers=tuple(_network(each) for each in listener.allowed_peers),
+            tls=tls,
+        )
 
     def http_address(self) -> tuple[str, int]:
         """Host and port of the HTTP server, which stays on loopback: it does not ask who is calling."""
         host, port = _host_and_port(f"http://{self.http}", "http")
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise SettingsError(f"cannot serve HTTP on {self.http}: without authentication it stays on loopback")
         return host, port
 
 
 def load_settings(file: Path | None, **options: object) -> CollectorSettings:
-    """The settings of `file`, where `options` that are not None win; `SettingsError` names what is wrong."""
+    """The settings of `file`, where `options` that are not None win; `SettingsError` names what is wrong.
+
+    `listen` as an option stands for all listeners of the file.
+    """
     content: dict[str, object] = {}
     if file is not None:
         try:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
             raise SettingsError(f"cannot read settings {file}: {exc}") from exc
-    content |= {key: value for key, value in options.items() if value not in (None, ())}
+    given = {key: value for key, value in options.items() if value not in (None, ())}
+    if "listen" in given:
+        content.pop("listener", None)
     try:
-        return CollectorSettings.model_validate(content)
+        settings = CollectorSettings.model_validate(content | given)
+        settings.listeners()
     except ValidationError as exc:
-        first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"cannot use settings {file or '(options)'}: {place}: {first['msg']}") from exc
+        raise SettingsError(f"cannot use settings {file or '(options)'}: {_first(exc)}") from exc
+    except SettingsError as exc:
+        raise SettingsError(f"cannot use settings {file or '(options)'}: {exc}") from exc
+    return settings
+
+
+def _first(error: ValidationError) -> str:
+    """Place, cause and value of the first thing that is wrong."""
+    first = error.errors()[0]
+    parts = [".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")]
+    text = ": ".join(part for part in parts if part)
+    value = first.get("input")
+    return f"{text} (not {value!r:.80})" if isinstance(value, str | int | float) else text
+
+
+def _policy(retention: Mapping[str, str | int | float]) -> Policy:
+    return Policy.parse(", ".join(f"{name} {value}" for name, value in retention.items()))
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as exc:
+        raise ValueError(f"expected a network such as 192.0.2.0/24, not {text!r}: {exc}") from exc
+
+
+def _parts(url: str) -> tuple[Scheme, str, int, str]:
+    """Scheme, host, port and path of a listener's URL."""
+    scheme = url.partition("://")[0]
+    if scheme not in get_args(Scheme):
+        raise SettingsError(f"cannot use address {url}: expected one of {_examples(get_args(Scheme))}")
+    if scheme != "unix":
+        return cast("Scheme", scheme), *_host_and_port(url, scheme), ""
+    path = url.removeprefix("unix://")
+    if not path.startswith("/"):
+        raise SettingsError(f"cannot use address {url}: expected unix:///PATH")
+    return "unix", "", 0, path
+
+
+def _examples(schemes: Sequence[str]) -> str:
+    return ", ".join("unix:///PATH" if scheme == "unix" else f"{scheme}://HOST:PORT" for scheme in schemes)
 
 
 def _host_and_port(url: str, scheme: str) -> tuple[str, int]:
@@ -85,10 +239,3 @@ def _host_and_port(url: str, scheme: str) -> tuple[str, int]:
     except ValueError as exc:
         raise SettingsError(f"cannot use address {url}: {exc}") from exc
     raise SettingsError(f"cannot use address {url}: expected {scheme}://HOST:PORT")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

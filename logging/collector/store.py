@@ -1,10 +1,17 @@
 """The store's narrow interface: append a batch and commit it, run a read-only query."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+from cloud.logs.collector.lines import Mark
+
+Keep = npt.NDArray[np.bool_]
 
 
 class StoreError(Exception):
@@ -19,16 +26,25 @@ class StoreBrokenError(StoreError):
     """The engine has given up: the process must end, and what was committed is there at the next start."""
 
 
+class StoreInUseError(StoreError):
+    """Another process has the data directory."""
+
+
+class TableDamagedError(StoreError):
+    """A file could not be read and has been set aside; the tables that are left can be asked the same."""
+
+
 @dataclass(frozen=True, slots=True)
-class DayTable:
-    """The rows that arrived on one day (UTC)."""
+class Table:
+    """Rows that arrived on one day (UTC); a day has one table or several."""
 
     day: str
     """`2026-01-31`."""
     sql_name: str
     """What a query's FROM names."""
+    first_row_id: int
     last_row_id: int
-    """The highest row_id in it; 0 while empty."""
+    """No row in it has a row_id beyond these two."""
 
 
 class Store(Protocol):
@@ -38,18 +54,22 @@ class Store(Protocol):
     def committed_row_id(self) -> int:
         """The highest row_id that queries see; 0 while empty. It only grows."""
 
-    def append(self, rows: pa.Table) -> int:
-        """Commit `rows` (the columns of RECEIVED, in order of arrival, all of one day) and give their number.
+    def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
+        """Commit `rows` and `marks` in one transaction and give the number of rows.
 
-        All of them are durable and queryable then; with `StoreError` none. Unless it is lasting, the next call must
-        bring the same rows again.
+        The rows have the columns of RECEIVED, in order of arrival, all of one day; those for which `keep` is False
+        are left out. All of them are durable and queryable then; with `StoreError` none, and none of the marks.
+        Unless it is lasting, the next call must bring the same again.
         """
 
-    def days(self) -> Sequence[DayTable]:
-        """The tables there are, newest day first."""
+    def marks(self) -> Sequence[Mark]:
+        """What is marked in all files, the oldest runs first; ranges of one run and kind that touch are one."""
+
+    def tables(self) -> AbstractContextManager[Sequence[Table]]:
+        """The tables there are, newest first, which all stay readable until the context is left."""
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
-        """The rows of one SELECT; `StoreError` when the engine refuses it."""
+        """The rows of one SELECT on tables of an open `tables()`; `StoreError` when the engine refuses it."""
 
     def on_commit(self, tell: Callable[[], None]) -> Callable[[], None]:
         """Call `tell` after each commit, from the appending thread, until the returned function is called."""

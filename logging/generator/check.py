@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloud.logs.generator.check_database import check_database
+from cloud.logs.generator.check_forward import check_forward
 from cloud.logs.generator.check_levels import check_levels
+from cloud.logs.generator.check_plaintext import check_plaintext
 from cloud.logs.generator.check_rsyslog import check_rsyslog
 from cloud.logs.generator.finding import Finding
 from cloud.logs.generator.logging_conf import LoggingConfError, read_logging_conf
@@ -20,7 +22,14 @@ def check_directory(directory: Path) -> list[Finding]:
 
 def check_tree(tree: HostTree) -> list[Finding]:
     """What would not work or must not be, then what would not show. Opens no socket, makes none of the tree's files."""
-    return [*check_rsyslog(tree), *_check_logging_confs(tree), *check_database(tree), *check_levels(tree)]
+    return [
+        *check_rsyslog(tree),
+        *_check_logging_confs(tree),
+        *check_database(tree),
+        *check_plaintext(tree),
+        *check_levels(tree),
+        *check_forward(tree),
+    ]
 
 
 def _check_logging_confs(tree: HostTree) -> Iterator[Finding]:

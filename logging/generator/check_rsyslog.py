@@ -21,6 +21,7 @@ _INCLUDE = re.compile(r'(?im)^(?P<before>\s*(?:\$IncludeConfig\s+|include\(\s*fi
 _WORK_DIRECTORY = re.compile(
     r'(?im)(?P<before>^\s*\$WorkDirectory\s+|\bworkDirectory="|\bqueue\.spoolDirectory=")(?P<path>[^\s"]+)'
 )
+_CERTIFICATE = re.compile(r'(?im)(?P<before>\btls\.(?:caCert|myCert|myPrivKey)=")(?P<path>/[^"]+)')
 _FRAME = re.compile(r"config validation run \(level|End of config validation run")
 
 
@@ -78,7 +79,10 @@ class _MergedCopy:
 
 
 def _merge(tree: HostTree, rsyslog_d: Path, directory: Path) -> _MergedCopy:
-    """Copy base and fragments with their line numbers kept, includes and work directories led into `directory`."""
+    """Copy base and fragments with their line numbers kept, includes and work directories led into `directory`.
+
+    So are the files of certificates that this machine does not have: the host whose tree it is may have them.
+    """
     base = tree.base_rsyslog_conf or STOCK_RSYSLOG_CONF
     rsyslog_conf, fragments, spool = directory / "rsyslog.conf", directory / "rsyslog.d", directory / "spool"
     fragments.mkdir()
@@ -89,6 +93,12 @@ def _merge(tree: HostTree, rsyslog_d: Path, directory: Path) -> _MergedCopy:
         for match in _WORK_DIRECTORY.finditer(text):
             real_names[str(spool)] = match["path"]
         text = _INCLUDE.sub(rf"\g<before>{fragments}/*.conf", text)
+        for path in {match["path"] for match in _CERTIFICATE.finditer(text)}:
+            if not Path(path).exists():
+                stand_in = directory / f"certificate-{len(real_names)}"
+                stand_in.touch()
+                real_names[str(stand_in)] = path
+                text = text.replace(f'="{path}"', f'="{stand_in}"')
         copy.write_text(_WORK_DIRECTORY.sub(rf"\g<before>{spool}", text), encoding="utf-8")
         real_names[str(copy)] = str(source)
     return _MergedCopy(rsyslog_conf, real_names)

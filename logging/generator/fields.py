@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from cloud.logs.emit.levels import severity_number
 from cloud.logs.facilities import FACILITIES, LOCAL_FACILITIES
@@ -13,6 +13,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 1123 2.1
 _PATH = re.compile(r"/[A-Za-z0-9/._+@=-]*")
+_PEER_NAME = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_AGE = re.compile(r"[1-9][0-9]{0,5}[mhd]")
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*)://[A-Za-z0-9._~:/?#\[\]@!$&'()+*,;=%-]+")  # RFC 3986 2.2, 2.3
 _TRANSPORT_SCHEMES = ("amqp", "amqps", "redis", "rediss", "redis+socket")
@@ -32,6 +34,12 @@ _RENDERED_OPTIONS = {
 }
 
 
+class Part(BaseModel):
+    """A mapping of an inventory: no keys but the ones it knows, and no value of it in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # it may be a secret
+
+
 def _hostname(value: str) -> str:
     if len(value) > 253 or not _HOSTNAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a host name")
@@ -46,6 +54,18 @@ def _address(value: str) -> str:
         if not value.rpartition(".")[2].isdigit():  # 10.0.0.256 is no host name either
             return _hostname(value)
     raise ValueError(f"{value!r} is neither an IP address nor a host name")
+
+
+def _peer_name(value: str) -> str:
+    if not _PEER_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name in a certificate, such as logs.example.org")
+    return value
+
+
+def _age(value: str) -> str:
+    if not _AGE.fullmatch(value):
+        raise ValueError(f"{value!r} is not an age such as 30d, 12h or 90m")
+    return value
 
 
 def _path(value: str) -> str:
@@ -120,6 +140,8 @@ Hostname = Annotated[str, AfterValidator(_hostname)]
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 AbsolutePath = Annotated[str, AfterValidator(_path)]
+PeerName = Annotated[str, AfterValidator(_peer_name)]
+Age = Annotated[str, AfterValidator(_age)]
 Service = Annotated[str, AfterValidator(_service)]
 Facility = Annotated[str, AfterValidator(_facility)]
 Level = Annotated[str, AfterValidator(_level)]

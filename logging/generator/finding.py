@@ -7,9 +7,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An error is what would not work, a warning what would work and not show what an operator needs."""
+    """An error is what would not work or must not be, a warning what would work and not show what an operator needs.
+
+    A note says what a choice costs that was made on purpose, or by leaving it.
+    """
 
     host: str
     path: Path
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     message: str

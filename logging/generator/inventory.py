@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from cloud.logs.emit.redact import redact_text
 from cloud.logs.facilities import FACILITIES
+from cloud.logs.generator.collector import Collector, Tls, TlsFiles
 from cloud.logs.generator.fields import (
     AbsolutePath,
-    Address,
     DatabaseUrl,
     Facility,
     Hostname,
     Level,
     OptionName,
     OptionValue,
-    Port,
+    Part,
     Service,
     Severity,
     TransportUrl,
@@ -29,7 +29,10 @@ from cloud.logs.generator.strict_yaml import StrictYamlError, parse_yaml
 
 Profile = Literal["default", "guide"]
 
+LocalLogKeep = Annotated[StrictInt, Field(ge=1, le=3650)]
+
 _DEFAULT_LEVEL = "INFO"
+_DEFAULT_LOCAL_LOG_KEEP = 14
 _ERR, _WARNING, _INFO = 3, 4, 6  # severities
 
 
@@ -67,31 +70,14 @@ def _shown(part: int | str) -> str:
     return part if isinstance(part, str) and part.isprintable() else repr(part)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # it may be a secret
-
-
-class CollectorAddress(_Part):
-    """Where hosts send their syslog, over TCP."""
-
-    address: Address
-    port: Port
-
-    @property
-    def url(self) -> str:
-        """`tcp://HOST:PORT`, an IPv6 address in brackets."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"tcp://{host}:{self.port}"
-
-
-class Thresholds(_Part):
+class Thresholds(Part):
     """The least severe line that is forwarded, of nova's services and of daemon and kern."""
 
     nova: Severity = _INFO
     system: Severity = _WARNING
 
 
-class PathSettings(_Part):
+class PathSettings(Part):
     """Paths, with what isn't given left out."""
 
     root: AbsolutePath | None = None
@@ -102,12 +88,15 @@ class PathSettings(_Part):
     spool: AbsolutePath | None = None
     state: AbsolutePath | None = None
     libvirt_log: AbsolutePath | None = None
+    logrotate_d: AbsolutePath | None = None
+    systemd: AbsolutePath | None = None
+    sysusers_d: AbsolutePath | None = None
 
     def given(self) -> dict[str, str]:
         return self.model_dump(exclude_none=True)
 
 
-class _LevelSettings(_Part):
+class _LevelSettings(Part):
     log_level: Mapping[Service, Level] = Field(default_factory=dict)
     """By service; one level stands for all of them."""
 
@@ -126,6 +115,9 @@ class HostEntry(_LevelSettings):
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
     profile: Profile | None = None
+    tls: TlsFiles = TlsFiles()
+    durable_queue: StrictBool | None = None
+    local_log_keep: LocalLogKeep | None = None
     transport_url: TransportUrl | None = Field(default=None, repr=False)
     database: DatabaseUrl | None = Field(default=None, repr=False)
 
@@ -158,7 +150,11 @@ class Host:
 
     name: str
     services: tuple[HostService, ...]
-    collector: CollectorAddress
+    collector: Collector
+    tls: Tls | None
+    durable_queue: bool
+    local_log_keep: int
+    """How many days of nova.log are kept beside today's."""
     syslog: Literal["rsyslog", "collector"]
     base_rsyslog: bool
     paths: Paths
@@ -172,12 +168,17 @@ class Host:
     @property
     def syslog_address(self) -> str:
         """Where the services' handlers send: `unix:PATH` or `tcp://HOST:PORT`."""
-        return self.collector.url if self.syslog == "collector" else f"unix:{self.paths.socket}"
+        return self.collector.direct_url if self.syslog == "collector" else f"unix:{self.paths.socket}"
 
     @property
     def facilities(self) -> tuple[str, ...]:
         """The facilities of the host's services, each once, in order."""
         return tuple(sorted({service.facility for service in self.services}))
+
+    @property
+    def is_collector(self) -> bool:
+        """Whether the collector runs here."""
+        return self.collector.server is not None and self.collector.server.host == self.name
 
     @property
     def has_libvirt(self) -> bool:
@@ -188,12 +189,15 @@ class Host:
 class Inventory(_LevelSettings):
     """The hosts of a cloud and what they share."""
 
-    collector: CollectorAddress
+    collector: Collector
     hosts: Mapping[Hostname, HostEntry]
     facilities: Mapping[Service, Facility] = Field(default_factory=dict)
     thresholds: Thresholds = Thresholds()
     """Of the default profile; the guide's forwards errors and the events."""
     profile: Profile = "default"
+    durable_queue: StrictBool = False
+    """Whether what waits for the collector waits on disk, where kill -9 and power cuts leave it."""
+    local_log_keep: LocalLogKeep = _DEFAULT_LOCAL_LOG_KEEP
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
     transport_url: TransportUrl | None = Field(default=None, repr=False)
@@ -210,6 +214,9 @@ class Inventory(_LevelSettings):
             name=name,
             services=tuple(self._services(entry)),
             collector=self.collector,
+            tls=self._tls(entry),
+            durable_queue=self.durable_queue if entry.durable_queue is None else entry.durable_queue,
+            local_log_keep=entry.local_log_keep or self.local_log_keep,
             syslog=entry.syslog,
             base_rsyslog=entry.base_rsyslog,
             paths=derive_paths({**self.paths.given(), **entry.paths.given()}),
@@ -226,6 +233,35 @@ class Inventory(_LevelSettings):
         levels = {**self.log_level, **entry.log_level}
         for name in entry.services:
             yield HostService(name, facilities[name], levels.get(name, _DEFAULT_LEVEL))
+
+    def _tls(self, entry: HostEntry) -> Tls | None:
+        return self.collector.tls and self.collector.tls.model_copy(update=entry.tls.given)
+
+    @model_validator(mode="after")
+    def _services_without_rsyslog_have_a_port(self) -> Self:
+        if self.collector.is_plain_tcp or self.collector.tcp_port:
+            return self
+        if direct := [name for name, entry in self.hosts.items() if entry.syslog == "collector"]:
+            over = "TLS" if self.collector.tls else "RELP"
+            raise ValueError(
+                f"collector.tcp_port: is missing: services on {', '.join(direct)} send plain TCP,"
+                f" and port {self.collector.port} takes {over}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _collector_runs_on_one_of_the_hosts(self) -> Self:
+        server = self.collector.server
+        if server and server.host not in self.hosts:
+            raise ValueError(f"collector.server.host: there is no host {server.host}")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_for_all_or_none(self) -> Self:
+        for name, entry in self.hosts.items():
+            if entry.tls.given and self.collector.tls is None:
+                raise ValueError(f"hosts.{name}.tls: collector.tls is missing, which says what a host checks")
+        return self
 
     @model_validator(mode="after")
     def _every_host_has_a_place(self) -> Self:

@@ -14,7 +14,11 @@ _BELOW_ROOT = {
     "spool": "var/spool/rsyslog",
     "state": "var/lib/nova",
     "libvirt_log": "var/log/libvirt",
+    "logrotate_d": "etc/logrotate.d",
+    "systemd": "etc/systemd/system",
+    "sysusers_d": "etc/sysusers.d",
 }
+_RENDERED_INTO = ("etc", "rsyslog_d", "logrotate_d", "systemd", "sysusers_d")
 
 
 class PathError(ValueError):
@@ -27,7 +31,7 @@ class PathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where a host keeps things; all absolute. The rendered tree mirrors `root`; `etc` and `rsyslog_d` are below it."""
+    """Where a host keeps things; all absolute. The rendered tree mirrors `root`: what is rendered is below it."""
 
     root: PurePosixPath
     etc: PurePosixPath
@@ -38,6 +42,9 @@ class Paths:
     state: PurePosixPath
     libvirt_log: PurePosixPath
     """libvirt's, which makes it: libvirtd.log, and a file for each domain in qemu/."""
+    logrotate_d: PurePosixPath
+    systemd: PurePosixPath
+    sysusers_d: PurePosixPath
 
     @property
     def socket(self) -> PurePosixPath:
@@ -48,6 +55,16 @@ class Paths:
     def dev_log(self) -> PurePosixPath:
         """What /dev/log is to a host of its own: for dnsmasq and libvirtd, where our own base configuration runs."""
         return self.run / "dev-log"
+
+    @property
+    def nova_log(self) -> PurePosixPath:
+        """Every line of nova's and every line that was forwarded, numbered where it was: backfill reads it."""
+        return self.log / "nova.log"
+
+    @property
+    def rsyslogd_pid(self) -> PurePosixPath:
+        """Where an rsyslogd on our own base configuration is started with its pid file."""
+        return self.run / "rsyslogd.pid"
 
     @property
     def syslog(self) -> PurePosixPath:
@@ -74,7 +91,8 @@ def derive_paths(given: Mapping[str, str]) -> Paths:
     paths = Paths(
         root=root, **{key: PurePosixPath(given.get(key, root / below)) for key, below in _BELOW_ROOT.items()}
     )
-    for key, path in (("etc", paths.etc), ("rsyslog_d", paths.rsyslog_d)):
+    for key in _RENDERED_INTO:
+        path: PurePosixPath = getattr(paths, key)
         if not path.is_relative_to(root):
             raise PathError(key, f"{path} is not below root {root}, so the tree has no place for it")
     for socket in (paths.socket, paths.dev_log):

@@ -1,5 +1,6 @@
 """A host of an inventory -> its files, and files -> a directory."""
 
+import json
 import os
 import re
 import tempfile
@@ -9,13 +10,15 @@ from pathlib import Path, PurePosixPath
 import jinja2
 
 from cloud.logs.emit.redact import redact_text
-from cloud.logs.events import FAMILIES, SINGLE_EVENTS
+from cloud.logs.events import FAMILIES, HOST_MARK, SINGLE_EVENTS
 from cloud.logs.generator.inventory import Host, Inventory
 
 REPORT_INTERVAL_S = 10  # nova's own default, written down because the age of a service's report decides up or down
 SERVICE_DOWN_TIME_S = 60  # nova's own default too, and for the same reason: the age from which a service is down
 DATABASE_SERVICES = ("nova-api", "nova-conductor", "nova-scheduler", "identity")
 """Those that may open the database; nova-compute asks nova-conductor: whoever takes its host over has no way in."""
+COLLECTOR_UNIT = "cloud-log-collector.service"
+COLLECTOR_USER = "cloud-log"
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _MODE, _SECRET_MODE = 0o644, 0o640
@@ -61,9 +64,16 @@ def _render(host: Host) -> Iterator[tuple[str, str]]:
             "60-nova.conf.j2",
             event_pattern=event_pattern(),
             libvirtd_header=_LIBVIRTD_HEADER,
+            mark="@cee: " + json.dumps({"message": "mark", "event": HOST_MARK}),
         )
+        yield file(paths.logrotate_d / "nova", "logrotate.j2")
     if host.base_rsyslog:
         yield file(paths.rsyslog_conf, "rsyslog.conf.j2")
+    if host.is_collector:
+        server = host.collector.server
+        yield file(paths.etc / "collector.toml", "collector.toml.j2", server=server)
+        yield file(paths.systemd / COLLECTOR_UNIT, "cloud-log-collector.service.j2", server=server, user=COLLECTOR_USER)
+        yield file(paths.sysusers_d / f"{COLLECTOR_USER}.conf", "sysusers.conf.j2", user=COLLECTOR_USER)
 
 
 def write_tree(files: Mapping[str, str], directory: Path) -> list[Path]:
@@ -117,7 +127,9 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(literal=_literal, oslo_literal=_oslo_literal, rsyslog_string=_rsyslog_string)
+    environment.filters.update(
+        literal=_literal, oslo_literal=_oslo_literal, rsyslog_string=_rsyslog_string, toml_string=json.dumps
+    )
     return environment
 
 

@@ -92,9 +92,9 @@ async def tail(
             continue
         committed = reader.committed_row_id
         page = await to_thread.run_sync(reader.after, wanted, PAGE_ROWS, position, committed)
-        for row in page:
+        for row in page.rows:
             yield _event(row)
-        position = page[-1]["row_id"] if len(page) == PAGE_ROWS else committed
+        position = page.position
 
 
 def _event(row: dict[str, Any]) -> ServerSentEvent:

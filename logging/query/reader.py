@@ -1,17 +1,21 @@
 """From a filter to rows: the newest ones, those after a row, and counts. The one place where a question becomes SQL."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from cloud.logs.collector.row import COLUMNS, flag_names
-from cloud.logs.collector.store import DayTable, Store
+from cloud.logs.collector.row import COLUMNS, FOLDED, HEADER, column_of_header, flag_names
+from cloud.logs.collector.store import Store, Table, TableDamagedError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 
 MAX_ROWS = 10_000
+PAGE_BYTES = 32 << 20
+"""About the most text that one answer holds; one row alone may be longer."""
+FIRST_ROWS = 64  # what is read before anything is known about the length of rows
+ATTEMPTS = 3
 _SELECT = ", ".join(column.name for column in COLUMNS)
 GROUPS = {"host": "hostname", "service": "app_name", "severity": "severity", "facility": "facility", "level": "level"}
 """What rows can be counted by: the query's names and the columns behind them."""
@@ -31,8 +35,22 @@ class Filter:
     """Exact values of keys of the JSON body that have no column."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in order of arrival, and the row_id to go on behind: what is wanted up to there has been read."""
+
+    rows: list[dict[str, Any]]
+    position: int
+
+
+Found = TypeVar("Found")
+
+
 class Reader:
-    """Reads a store by day, newest first, so that the newest rows cost what they are and not what is stored."""
+    """Reads a store by table, newest first, so that the newest rows cost what they are and not what is stored.
+
+    An answer is bounded in bytes too: of very long rows there are fewer than were asked for.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,50 +61,143 @@ class Reader:
 
     def newest(self, wanted: Filter, limit: int, up_to_row_id: int) -> list[dict[str, Any]]:
         """The last `limit` rows that arrived up to `up_to_row_id`, in order of arrival."""
-        found: list[dict[str, Any]] = []
-        for table in self._store.days():
-            first = _row_id(found[0]) if len(found) >= limit > 0 else 0
-            if table.last_row_id > first:  # an older day too may hold newer rows: the clock was set back
-                bounds = {"first": first, "last": up_to_row_id}
-                where, parameters = _where(wanted, "row_id > $first AND row_id <= $last", **bounds)
-                found += self._rows(table, f"{where} ORDER BY row_id DESC", parameters, limit)
-                found = sorted(found, key=_row_id)[-limit:]
-        return found
 
-    def after(self, wanted: Filter, limit: int, row_id: int, up_to_row_id: int) -> list[dict[str, Any]]:
-        """The first `limit` rows that arrived after `row_id` and up to `up_to_row_id`, in order of arrival."""
-        found: list[dict[str, Any]] = []
-        for table in self._store.days():
-            if table.last_row_id > row_id:
-                where, parameters = _where(
-                    wanted, "row_id > $after AND row_id <= $last", after=row_id, last=up_to_row_id
-                )
-                found += self._rows(table, f"{where} ORDER BY row_id", parameters, limit)
-        return sorted(found, key=_row_id)[:limit]
+        def read(tables: Sequence[Table]) -> list[dict[str, Any]]:
+            found: list[_Row] = []
+            for table in tables:
+                first = found[0].row_id if len(found) >= limit > 0 else 0
+                if table.last_row_id > first:  # tables overlap where the clock was set back over midnight
+                    bounds = _Bounds(max(first, table.first_row_id - 1), up_to_row_id)
+                    found = _newest_of(found + self._rows(table, wanted, bounds, limit, is_backward=True), limit)
+            return [row.content for row in found]
+
+        return self._read(read)
+
+    def after(self, wanted: Filter, limit: int, row_id: int, up_to_row_id: int) -> Page:
+        """The first rows, `limit` at most, that arrived after `row_id` and up to `up_to_row_id`."""
+
+        def read(tables: Sequence[Table]) -> Page:
+            found: list[_Row] = []
+            last = up_to_row_id
+            for table in sorted(tables, key=lambda table: table.first_row_id):
+                if table.last_row_id > row_id and table.first_row_id <= last:
+                    rows = self._rows(table, wanted, _Bounds(row_id, last), limit, is_backward=False)
+                    found, is_cut = _oldest_of(found + rows, limit)
+                    if is_cut:
+                        last = found[-1].row_id
+            return Page([row.content for row in found], last)
+
+        return self._read(read)
 
     def count(self, wanted: Filter, by: Sequence[str]) -> list[dict[str, Any]]:
         """How many rows there are for each combination of the names in `by` (of GROUPS), most first."""
-        tables = self._store.days()
-        if not tables:
-            return []
         where, parameters = _where(wanted, "true")
-        columns = ", ".join(f"{GROUPS[name]} AS {name}" for name in by)
-        union = " UNION ALL ".join(f"SELECT * FROM {table.sql_name} {where}" for table in tables)  # noqa: S608
-        grouped = f"SELECT {columns}{', ' if by else ''}count(*) AS count FROM ({union})"  # noqa: S608
+        # First by the header as it is: to take it apart for each row would cost more than all the rest.
+        stored = dict.fromkeys(HEADER.name if GROUPS[name] in FOLDED else GROUPS[name] for name in by)
+        inner = "".join(f"{column}, " for column in stored)
+        outer = "".join(
+            f"{column_of_header(GROUPS[name]) if GROUPS[name] in FOLDED else GROUPS[name]} AS {name}, " for name in by
+        )
         order = f" GROUP BY ALL ORDER BY count DESC, {', '.join(by)}" if by else ""
-        rows = self._store.query(grouped + order, parameters).to_pylist()
+
+        def read(tables: Sequence[Table]) -> list[dict[str, Any]]:
+            if not tables:
+                return []
+            union = " UNION ALL ".join(
+                f"SELECT {inner}count(*) AS rows FROM {table.sql_name} {where} GROUP BY ALL"  # noqa: S608 - our names
+                for table in tables
+            )
+            summed = f"SELECT {outer}coalesce(sum(rows), 0)::BIGINT AS count FROM ({union})"  # noqa: S608
+            found: list[dict[str, Any]] = self._store.query(summed + order, parameters).to_pylist()
+            return found
+
+        rows = self._read(read)
         for row in rows:
             if "severity" in row:
                 row["severity"] = SEVERITIES[row["severity"]]
             if "facility" in row:
                 row["facility"] = facility_name(row["facility"])
-        return [dict(row) for row in rows]
+        return rows
+
+    def _read(self, read: Callable[[Sequence[Table]], Found]) -> Found:
+        """What `read` finds; asked again without a file that turned out damaged, which the store has put aside."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with self._store.tables() as tables:
+                    return read(tables)
+            except TableDamagedError:
+                continue
+        with self._store.tables() as tables:
+            return read(tables)
 
     def _rows(
-        self, table: DayTable, clauses: str, parameters: Mapping[str, object], limit: int
-    ) -> list[dict[str, Any]]:
-        sql = f"SELECT {_SELECT} FROM {table.sql_name} {clauses} LIMIT {limit}"  # noqa: S608 - our own names, an int
-        return [_as_json(row) for row in self._store.query(sql, parameters).to_pylist()]
+        self, table: Table, wanted: Filter, bounds: "_Bounds", limit: int, *, is_backward: bool
+    ) -> "list[_Row]":
+        """Rows of one table from one end of `bounds`, in portions by their size, until they fill an answer."""
+        order = " ORDER BY row_id DESC" if is_backward else " ORDER BY row_id"
+        found: list[_Row] = []
+        size = 0
+        portion = FIRST_ROWS
+        while len(found) < limit and size < PAGE_BYTES:
+            portion = min(portion, limit - len(found))
+            where, parameters = _where(
+                wanted, "row_id > $first AND row_id <= $last", first=bounds.first, last=bounds.last
+            )
+            sql = f"SELECT {_SELECT} FROM {table.sql_name} {where}{order} LIMIT {portion}"  # noqa: S608 - our own names
+            answer = self._store.query(sql, parameters)
+            rows = [_Row(row["row_id"], _size(row), _as_json(row)) for row in answer.to_pylist()]
+            found += rows
+            size += sum(row.size_bytes for row in rows)
+            if len(rows) < portion:
+                break
+            end = rows[-1].row_id
+            bounds = _Bounds(bounds.first, end - 1) if is_backward else _Bounds(end, bounds.last)
+            per_row = max(1, size // len(found))
+            portion = max(1, min(8 * portion, (PAGE_BYTES - size) // per_row))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """row_ids behind `first` and up to `last`."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    row_id: int
+    size_bytes: int
+    content: dict[str, Any]
+
+
+def _newest_of(rows: list[_Row], limit: int) -> list[_Row]:
+    """The last of `rows` that fit into an answer, in order."""
+    backward = sorted(rows, key=lambda row: row.row_id, reverse=True)
+    return backward[: _fitting(backward, limit)][::-1]
+
+
+def _oldest_of(rows: list[_Row], limit: int) -> tuple[list[_Row], bool]:
+    """The first of `rows` that fit into an answer, in order, and whether there may be more behind them."""
+    forward = sorted(rows, key=lambda row: row.row_id)
+    fitting = forward[: _fitting(forward, limit)]
+    is_full = sum(row.size_bytes for row in fitting) >= PAGE_BYTES
+    return fitting, bool(fitting) and (len(fitting) >= limit or len(fitting) < len(rows) or is_full)
+
+
+def _fitting(rows: Sequence[_Row], limit: int) -> int:
+    """How many of `rows` go into an answer: the one that fills it up is the last."""
+    size = 0
+    for number, row in enumerate(rows[:limit], 1):
+        size += row.size_bytes
+        if size >= PAGE_BYTES:
+            return number
+    return min(limit, len(rows))
+
+
+def _size(row: Mapping[str, Any]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 def _where(wanted: Filter, bound: str, **bounds: int) -> tuple[str, dict[str, object]]:
@@ -124,8 +235,3 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
         for key, value in row.items()
         if value not in (None, [])
     }
-
-
-def _row_id(row: Mapping[str, Any]) -> int:
-    number: int = row["row_id"]
-    return number

@@ -1,6 +1,9 @@
 import pytest
 
-from cloud.logs.collector.body import Body, BodyError, read_body
+from cloud.logs.collector.body import Body, BodyError, nova_context, read_body
+
+UUID = "0c9e8d7f-1a2b-3c4d-5e6f-708192a3b4c5"
+REQUEST = "req-5B7A3F0E-9d52-4b0c-8c0e-6d2f6d1f3a11"
 
 VALID = [
     ("text", "disk is full", Body("disk is full")),
@@ -36,6 +39,37 @@ VALID = [
         '@cee: {"message": "m", "a": [1, {"b": null}], "c": 1.5}',
         Body("m", fields={"a": [1, {"b": None}], "c": 1.5}),
     ),
+    (
+        "a line of nova",
+        f"nova.compute.manager [{REQUEST} admin demo - - -] [instance: {UUID}] Took 3 s",
+        Body(
+            "Took 3 s",
+            {"logger": "nova.compute.manager", "request_id": REQUEST, "project": "demo", "instance": UUID},
+            {"user": "admin"},
+        ),
+    ),
+    (
+        "a line of nova without user, project and instance",
+        f"nova.api [{REQUEST} - - - - -] GET /v2",
+        Body("GET /v2", {"logger": "nova.api", "request_id": REQUEST}),
+    ),
+    (
+        "a line of nova with the instance in its message, where it stays",
+        f"nova.api [{REQUEST} u p - - -] gone: [instance: {UUID}]",
+        Body(
+            f"gone: [instance: {UUID}]",
+            {"logger": "nova.api", "request_id": REQUEST, "project": "p", "instance": UUID},
+            {"user": "u"},
+        ),
+    ),
+    (
+        "ids in a text, where they stay",
+        f"it failed [{REQUEST} u p - - -] for [instance: {UUID}]",
+        Body(
+            f"it failed [{REQUEST} u p - - -] for [instance: {UUID}]",
+            {"request_id": REQUEST, "project": "p", "instance": UUID},
+        ),
+    ),
     ("truncated at the sender", '@cee: {"message": "m", "truncated": true}', Body("m", is_truncated=True)),
 ]
 INCOMPLETE = [
@@ -47,6 +81,12 @@ INCOMPLETE = [
         "a message that is no string, and msg",
         '@cee: {"message": null, "msg": "m"}',
         Body("m", fields={"message": None}),
+    ),
+    ("an empty level", '@cee: {"message": "m", "level": "", "project": ""}', Body("m", {"project": ""}, {"level": ""})),
+    (
+        "a line of nova with nothing behind its ids",
+        f"nova.api [{REQUEST} u p - - -] ",
+        Body(f"nova.api [{REQUEST} u p - - -] ", {"request_id": REQUEST, "project": "p"}),
     ),
     ("another value of truncated", '@cee: {"message": "m", "truncated": "no"}', Body("m", fields={"truncated": "no"})),
     ("truncated is false", '@cee: {"message": "m", "truncated": false}', Body("m", fields={"truncated": False})),
@@ -75,6 +115,11 @@ HOSTILE = [
     ("too small for a float", '@cee: {"message": "m", "a": 1e-999}', Body("m", fields={"a": 0.0})),
     ("lone surrogate", '@cee: {"message": "\\ud800", "instance": "\\udfff"}', Body("\ud800", {"instance": "\udfff"})),
     ("a pair of surrogates", '@cee: {"message": "\\ud83d\\ude00"}', Body("😀")),
+    (
+        "the separator of the stored header",
+        '@cee: {"message": "m", "logger": "a\\u001fb", "project": "a\\u001fb"}',
+        Body("m", {"project": "a\x1fb"}, {"logger": "a\x1fb"}),
+    ),
     ("NUL", '@cee: {"message": "a\\u0000b"}', Body("a\0b")),
     ("an empty key", '@cee: {"message": "m", "": 1}', Body("m", fields={"": 1})),
 ]
@@ -116,3 +161,33 @@ def test_json_that_is_none_is_refused(text: str) -> None:
 
 def test_an_integer_of_4000_digits_is_kept_whole() -> None:
     assert read_body('@cee: {"message": "m", "n": ' + "9" * 4000 + "}").fields == {"n": int("9" * 4000)}
+
+
+CONTEXTS = [
+    # valid
+    ("both", f"[{REQUEST} u p - - -] [instance: {UUID}] x", {"request_id": REQUEST, "project": "p", "instance": UUID}),
+    ("no project", f"[{REQUEST} u - - - -]", {"request_id": REQUEST}),
+    ("a request alone", f"x [{REQUEST}] y", {"request_id": REQUEST}),
+    ("any words", f"[{REQUEST} u! p=1]", {"request_id": REQUEST, "project": "p=1"}),
+    ("the first of several", f"[{REQUEST} u p] [req-{UUID} v q]", {"request_id": REQUEST, "project": "p"}),
+    ("the first that is one", f"[req-1 v q] [{REQUEST} u p]", {"request_id": REQUEST, "project": "p"}),
+    # incomplete
+    ("none", "disk is full", {}),
+    ("a user alone", f"[{REQUEST} u]", {"request_id": REQUEST}),
+    ("no end", f"[{REQUEST}", {}),
+    ("no end of the instance", f"[instance: {UUID}", {}),
+    ("a project without an end", f"[{REQUEST} u p", {"request_id": REQUEST}),
+    ("too short", f"[{REQUEST[:-1]}] [instance: {UUID[1:]}]", {}),
+    ("too long", f"[{REQUEST}0] [instance: {UUID}0]", {}),
+    # hostile
+    ("two spaces", f"[{REQUEST}  u p]", {"request_id": REQUEST}),
+    ("a bracket in a word", f"[{REQUEST} u p[1]]", {"request_id": REQUEST}),
+    ("a character of another script", f"[{REQUEST} u ü]", {"request_id": REQUEST}),
+    ("only brackets", "[" * 100_000, {}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [pytest.param(*case, id=name) for name, *case in CONTEXTS])
+def test_ids_are_found_in_plain_text(text: str, expected: dict[str, str]) -> None:
+    assert nova_context(text) == expected
+    assert read_body(text) == Body(text, expected)

@@ -1,8 +1,12 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from cloud.logs.collector.receivers.settings import ListenerSettings, TlsSettings
 from cloud.logs.collector.settings import CollectorSettings, SettingsError, load_settings
+from cloud.logs.collector.storage.policy import KEEP_ALL, Policy
+from cloud.logs.collector.storage.settings import StoreSettings
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -33,7 +37,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
         data = "/srv/größe"
         max_message_bytes = 2048
         max_connections = 5
-        inbox_bytes = 1048576
+        buffer_bytes = 33554432
         """,
     )
     settings = load_settings(file)
@@ -42,7 +46,93 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
         ("::1", 0, 2048, 5),
     ]
     assert settings.http_address() == ("localhost", 9000)
-    assert (settings.data, settings.inbox_bytes) == (Path("/srv/größe"), 1048576)
+    assert (settings.data, settings.buffer_bytes) == (Path("/srv/größe"), 33554432)
+
+
+def test_a_listener_of_its_own_table_says_what_is_different_there(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """
+        listen = ["udp://127.0.0.1:514"]
+        max_connections = 7
+
+        [[listener]]
+        url = "tls://0.0.0.0:6514"
+        framing = "octet-counted"
+        max_message_bytes = 4096
+        allowed_peers = ["192.0.2.0/24", "2001:db8::/32"]
+        certificate = "/etc/c.pem"
+        key = "/etc/k.pem"
+        client_ca = "/etc/ca.pem"
+
+        [[listener]]
+        url = "relp+tls://[::]:2514"
+        max_connections = 9
+        certificate = "/etc/c.pem"
+        key = "/etc/k.pem"
+        client_certificates = "none"
+
+        [[listener]]
+        url = "unix:///run/cloud/log"
+        socket_mode = "0666"
+        """,
+    )
+    assert load_settings(file).listeners() == [
+        ListenerSettings("udp", "127.0.0.1", 514, max_connections=7),
+        ListenerSettings(
+            "tls",
+            "0.0.0.0",  # noqa: S104 - it takes certificates
+            6514,
+            framing="octet-counted",
+            max_message_bytes=4096,
+            max_connections=7,
+            allowed_peers=(ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")),
+            tls=TlsSettings(Path("/etc/c.pem"), Path("/etc/k.pem"), Path("/etc/ca.pem")),
+        ),
+        ListenerSettings(
+            "relp+tls", "::", 2514, max_connections=9, tls=TlsSettings(Path("/etc/c.pem"), Path("/etc/k.pem"), None)
+        ),
+        ListenerSettings("unix", path="/run/cloud/log", socket_mode=0o666, max_connections=7),
+    ]
+
+
+def test_with_listeners_in_tables_there_is_no_default_one_and_an_option_stands_for_all(tmp_path: Path) -> None:
+    file = written(tmp_path, '[[listener]]\nurl = "relp://127.0.0.1:20514"')
+    assert [each.url() for each in load_settings(file).listeners()] == ["relp://127.0.0.1:20514"]
+    settings = load_settings(file, listen=("tcp://127.0.0.1:0",))
+    assert [each.url() for each in settings.listeners()] == ["tcp://127.0.0.1:0"]
+
+
+TLS = 'url = "tls://127.0.0.1:6514"\ncertificate = "/c"\nkey = "/k"\nclient_ca = "/ca"'
+BAD_LISTENERS = [
+    ("an unknown key", 'url = "tcp://127.0.0.1:1"\nnice = 1', r"listener.0.nice: Extra inputs .* \(not 1\)"),
+    ("no URL", "framing = 'lf'", "listener.0.url: Field required"),
+    ("a framing that is none", 'url = "tcp://127.0.0.1:1"\nframing = "crlf"', "listener.0.framing: .*'nul'.*not 'crlf'"),
+    ("a network that is none", 'url = "tcp://127.0.0.1:1"\nallowed_peers = ["all"]', "listener.0.allowed_peers: .*'all'"),
+    ("a message too large for the buffer", 'url = "tcp://127.0.0.1:1"\nmax_message_bytes = 8388608', "max_message_bytes"),
+    ("TLS without a certificate", TLS.replace("certificate", "#"), "listener.0: tls://127.0.0.1:6514 takes a certificate"),
+    ("TLS without a key", TLS.replace("key", "#"), "listener.0: tls://127.0.0.1:6514 takes a key"),
+    ("TLS without a CA", TLS.replace("client_ca", "#"), "listener.0: tls://127.0.0.1:6514 takes a client_ca, or client_cert"),
+    ("a key without TLS", 'url = "tcp://127.0.0.1:1"\nkey = "/k"', "listener.0: key is not for tcp://127.0.0.1:1, only for tls"),
+    ("framing for RELP", 'url = "relp://127.0.0.1:1"\nframing = "lf"', "listener.0: framing is not for relp://"),
+    ("peers for a path", 'url = "unix:///x"\nallowed_peers = ["::/0"]', "listener.0: allowed_peers is not for unix:///x"),
+    ("a mode that is none", 'url = "unix:///x"\nsocket_mode = "rw"', "listener.0.socket_mode: .*not 'rw'"),
+    ("a path that is none", 'url = "unix://x"', "cannot use address unix://x: expected unix:///PATH"),
+    ("plain RELP in the open", 'url = "relp://0.0.0.0:1"', "cannot listen on relp://0.0.0.0:1: plain RELP beyond loopback"),
+    ("UDP in the open", 'url = "udp://0.0.0.0:1"', "cannot listen on udp://0.0.0.0:1: UDP beyond loopback"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), [pytest.param(*case, id=name) for name, *case in BAD_LISTENERS])
+def test_what_is_wrong_with_a_listener_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:
+    file = written(tmp_path, f"[[listener]]\n{text}\n")
+    with pytest.raises(SettingsError, match=f"cannot use settings {file}: .*{message}"):
+        load_settings(file)
+
+
+def test_tls_takes_a_table() -> None:
+    with pytest.raises(SettingsError, match=r"cannot listen on tls://127.0.0.1:1: .* \[\[listener\]\] table"):
+        load_settings(None, listen=("tls://127.0.0.1:1",))
 
 
 def test_options_win_over_the_file_and_what_was_not_given_does_not(tmp_path: Path) -> None:
@@ -51,7 +141,37 @@ def test_options_win_over_the_file_and_what_was_not_given_does_not(tmp_path: Pat
     assert (settings.http, settings.data, settings.allow_plaintext) == ("127.0.0.1:9000", Path("/b"), True)
 
 
+def test_without_retention_everything_is_kept_in_a_store_as_it_is_by_default() -> None:
+    settings = load_settings(None)
+    assert (settings.policy(), settings.store_settings()) == (KEEP_ALL, StoreSettings())
+
+
+def test_store_and_retention_have_tables(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """
+        [store]
+        memory_limit = "512MB"
+        seal_s = 600
+        seal_rows = 1000000
+
+        [retention]
+        debug = "3d"
+        rest = "30d"
+        max_gb = 200
+        """,
+    )
+    settings = load_settings(file)
+    assert settings.store_settings() == StoreSettings(memory_limit="512MB", seal_s=600, seal_rows=1_000_000)
+    assert settings.policy() == Policy(dict.fromkeys(range(7), 30 * 86_400) | {7: 3 * 86_400}, 200_000_000_000)
+
+
 BAD_FILES = [
+    ("an age that is none", "[retention]\ndebug = '3 days'", "cannot use settings {file}: retention: .*'debug 3 days'"),
+    ("a severity that is none", "[retention]\nloud = '3d'", "cannot use settings {file}: retention: .*'loud 3d'"),
+    ("a size that is none", "[retention]\nmax_gb = -1", "cannot use settings {file}: retention: .*'max_gb -1'"),
+    ("memory without a unit", "[store]\nmemory_limit = '512'", "cannot use settings {file}: store.memory_limit: "),
+    ("an unknown key of the store", "[store]\nseal = 1", "cannot use settings {file}: store.seal: Extra inputs"),
     ("not TOML", "listen = [", "cannot read settings {file}: "),
     ("an unknown key", 'colour = "red"', "cannot use settings {file}: colour: Extra inputs are not permitted"),
     ("a wrong type", "max_connections = 'many'", "cannot use settings {file}: max_connections: "),
@@ -60,6 +180,7 @@ BAD_FILES = [
     ("a string for a list", 'listen = "tcp://127.0.0.1:1"', "cannot use settings {file}: listen: "),
     ("a number in a list", "listen = [5]", "cannot use settings {file}: listen.0: "),
     ("an empty list", "listen = []", "cannot use settings {file}: listen: .*expected at least one address"),
+    ("a buffer too small", "buffer_bytes = 1000", "cannot use settings {file}: buffer_bytes: .*not 1000"),
     ("a number for an address", "http = 8080", "cannot use settings {file}: http: "),
 ]
 
@@ -85,7 +206,7 @@ def test_a_wrong_option_is_named() -> None:
 
 
 BAD_ADDRESSES = [
-    "udp://127.0.0.1:514",
+    "http://127.0.0.1:514",
     "127.0.0.1:514",
     "tcp://127.0.0.1",
     "tcp://:514",

@@ -1,8 +1,6 @@
 import itertools
-import logging
-import logging.handlers
 import random
-import socket
+import time
 import tracemalloc
 from collections.abc import Iterable
 
@@ -10,10 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cloud.logs.collector.framing import Framer, Message
-from cloud.logs.collector.inbox import Inbox
-from cloud.logs.collector.listener import ListenerSettings, TcpListener
-from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.framing import Framer, Framing, Message
 
 MAX_BYTES = 1024
 
@@ -240,21 +235,59 @@ def test_without_nul_and_counts_cuts_do_not_matter(pieces: list[bytes], seed: in
     assert payloads(*split_at_random(stream, seed)) == payloads(stream)
 
 
-def test_pythons_own_handler_over_tcp_keeps_its_newlines() -> None:
-    inbox, metrics = Inbox(1 << 20), Metrics()
-    listener = TcpListener(ListenerSettings("127.0.0.1", 0), inbox, metrics, lambda: 0)
-    host, port = listener.url.removeprefix("tcp://").split(":")
-    listener.start(lambda: None)
-    handler = logging.handlers.SysLogHandler((host, int(port)), socktype=socket.SOCK_STREAM)
-    try:
-        for text in ("one", "Traceback:\n  File x\nValueError: 5 <b>", "three\n", "vier ü"):
-            handler.emit(logging.makeLogRecord({"msg": text, "levelno": logging.INFO, "levelname": "INFO"}))
-    finally:
-        handler.close()
-        listener.stop()
-    assert [received.message.payload for received in inbox.take(10, 0)] == [
-        b"<14>one",
-        b"<14>Traceback:\n  File x\nValueError: 5 <b>",
-        b"<14>three",
-        "<14>vier ü".encode(),
-    ]
+PINNED: list[tuple[str, Framing, list[bytes], list[bytes]]] = [
+    ("LF takes counts for text", "lf", [b"7 <13>one\n7 <13>two\n"], [b"7 <13>one", b"7 <13>two"]),
+    ("LF takes NUL for text", "lf", [b"<13>a\0<13>b\n"], [b"<13>a\0<13>b"]),
+    ("NUL takes newlines for text from the start", "nul", [b"<13>a\nb", b"c\0x\0"], [b"<13>a\nbc", b"x"]),
+    ("counted takes the line behind a bad count", "octet-counted", [b"<13>a\0<13>b\n7 <13>one"], [b"<13>a\0<13>b", b"<13>one"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("framing", "chunks", "expected"), [pytest.param(*rest, id=name) for name, *rest in PINNED]
+)
+def test_a_framing_that_was_asked_for_is_never_left(
+    framing: Framing, chunks: list[bytes], expected: list[bytes]
+) -> None:
+    framer = Framer(MAX_BYTES, framing)
+    messages = [*itertools.chain.from_iterable(framer.feed(chunk) for chunk in chunks), *framer.close()]
+    assert [message.payload for message in messages] == expected
+    assert framer.take_bad_counts() == (framing == "octet-counted")
+
+
+STEADY: list[tuple[str, bytes, str | None, bytes]] = [
+    ("one line tells nothing", b"<13>one\n", None, b""),
+    ("lines", b"<13>one\n<13>two\n", "lf", b""),
+    ("half a line behind others", b"<13>one\n<13>two\n<13>th", "lf", b"<13>th"),
+    ("counted", b"7 <13>one", "octet-counted", b""),
+    ("half a counted one behind others", b"7 <13>one99 <13>tw", "octet-counted", b"99 <13>tw"),
+    ("half a count behind others", b"7 <13>one9", "octet-counted", b"9"),
+    ("half a counted one alone", b"99 <13>tw", None, b""),
+    ("oversize under way", b"7 <13>one9999 <13>" + b"x" * 2000, None, b""),
+    ("NUL", b"<13>a\0<13>b\0", None, b""),
+    ("behind a bad count", b"7 <13>onegarbage", None, b""),
+]
+
+
+@pytest.mark.parametrize(("chunk", "steady", "given"), [pytest.param(*rest, id=name) for name, *rest in STEADY])
+def test_what_has_begun_is_given_back_where_a_scan_can_go_on(chunk: bytes, steady: str | None, given: bytes) -> None:
+    framer = Framer(MAX_BYTES)
+    list(framer.feed(chunk))
+    assert framer.give_back() == given
+    assert framer.steady == steady
+
+
+def test_an_oversize_message_that_drips_in_costs_no_copy_for_each_byte() -> None:
+    framer = Framer(4 << 20)
+    list(framer.feed(b"5000000000 <13>" + b"x" * (8 << 20)))
+    started_s = time.process_time()
+    for _ in range(20_000):
+        list(framer.feed(b"x"))
+    assert time.process_time() - started_s < 1  # some 10 s with a copy each
+
+
+def test_padding_between_many_messages_costs_no_copy_for_each() -> None:
+    framer = Framer(MAX_BYTES)
+    started_s = time.process_time()
+    assert len(list(framer.feed(b"6 <13>hi\n" * 60_000))) == 60_000
+    assert time.process_time() - started_s < 2  # some 10 s with a copy each

@@ -8,17 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.logs.collector.parsing import FAILURES, parse, parse_batch
-from cloud.logs.collector.row import COLUMNS, RECEIVED, Flag, Row, flag_names
-from tests.collector.batches import NOON_US, received, table_of
+from cloud.logs.collector.batch import Batch, Source
+from cloud.logs.collector.columns.parser import BatchParser
+from cloud.logs.collector.framing import Message
+from cloud.logs.collector.parsing import FAILURES, Received, parse
+from cloud.logs.collector.rfc5424 import LineId
+from cloud.logs.collector.row import COLUMNS, HEADER, RECEIVED, Flag, Row, flag_names
+from tests.collector.batches import NOON_US, PEER, batch_of, received, table_of
 
 NOW = NOON_US
+PARSER = BatchParser()
 TIME = b"2027-01-15T12:00:00Z"
 
 
 def parsed(payload: bytes, *, is_truncated: bool = False) -> tuple[Row, list[str]]:
     failures: list[str] = []
-    return parse(received(payload, is_truncated=is_truncated), failures), failures
+    row, _ = parse(received(payload, is_truncated=is_truncated), failures)
+    return row, failures
 
 
 def row(facility: int, severity: int, message: str, **columns: Any) -> Row:
@@ -188,6 +194,41 @@ def test_a_frame_that_was_cut_is_marked(payload: bytes) -> None:
     assert parsed(payload, is_truncated=True)[0].flags & Flag.TRUNCATED
 
 
+CERTIFIED = frozenset({"compute-01", "compute-02"})
+BOTH = b'[line@32473 host="%s" start="s" n="1"]'
+
+
+@pytest.mark.parametrize(
+    ("payload", "names", "is_verified"),
+    [
+        (b"<13>1 - compute-01 a - - - m", None, True),
+        (b"<13>1 - compute-01 a - - - m", CERTIFIED, True),
+        (b"<13>1 - Compute-01 a - - - m", CERTIFIED, True),
+        (b"<13>1 - compute-03 a - - - m", CERTIFIED, False),
+        (b"<13>1 - - a - - - m", CERTIFIED, False),
+        (b"<13>1 - compute-01 a - - " + BOTH % b"compute-02" + b" m", CERTIFIED, True),
+        (b"<13>1 - compute-01 a - - " + BOTH % b"compute-03" + b" m", CERTIFIED, False),
+        (b"<13>1 - compute-03 a - - " + BOTH % b"compute-01" + b" m", CERTIFIED, False),
+        (b"<13>Jan 15 12:00:00 compute-02 a: m", CERTIFIED, True),
+        (b"<13>a: m", CERTIFIED, False),
+        (b"no PRI", CERTIFIED, False),
+        (b"no PRI", None, True),
+        (b"<13>1 - compute-01 a - - - m", frozenset(), False),
+    ],
+)
+def test_who_bears_no_name_of_its_certificate_is_marked(
+    payload: bytes, names: frozenset[str] | None, is_verified: bool
+) -> None:
+    found, _ = parse(Received(Message(payload), NOW, Source("192.0.2.7", names)), [])
+    assert (Flag.HOST_UNVERIFIED not in Flag(found.flags)) == is_verified
+
+
+def test_the_identity_of_a_line_comes_with_its_row() -> None:
+    found, line_id = parse(received(b"<13>1 - h a - - " + BOTH % b"compute-02"), [])
+    assert (found.host_start, found.sequence) == ("s", 1)
+    assert line_id == LineId("compute-02", "s", 1)
+
+
 @pytest.mark.parametrize("pri", range(192))
 def test_facility_and_severity_are_the_pris(pri: int) -> None:
     found, _ = parsed(b"<%d>1 - - - - - - m" % pri)
@@ -201,15 +242,17 @@ def test_flags_have_names() -> None:
 
 
 def test_a_table_has_the_rows_in_the_order_of_the_messages() -> None:
-    batch = [received(b"<13>1 - h a - - - %d" % number, NOW + number) for number in range(1000)]
-    table = parse_batch(batch).table
-    assert table.column_names == [column.name for column in RECEIVED]
+    batch = Batch(1 << 16)
+    for number in range(1000):
+        batch.add_payload(b"<13>1 - h a - - - %d" % number, PEER, NOW + number)
+    table = PARSER.read(batch).table
+    assert table.column_names == [*(column.name for column in RECEIVED), HEADER.name]
     assert table.column("message").to_pylist() == [str(number) for number in range(1000)]
     assert table.column("observed_timestamp").cast(pa.int64()).to_pylist() == [NOW + number for number in range(1000)]
 
 
 def test_no_message_makes_an_empty_table() -> None:
-    assert parse_batch([]).table.num_rows == 0
+    assert table_of().num_rows == 0
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +260,14 @@ def logs() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the table that the store has."""
     with duckdb.connect() as connection:
         connection.execute("SET timezone = 'UTC'")
-        connection.execute(f"CREATE TABLE logs ({', '.join(f'{column.name} {column.sql}' for column in COLUMNS)})")
+        connection.execute(f"CREATE TABLE logs ({', '.join(f'{column.name} {column.sql}' for column in (*COLUMNS, HEADER))})")
         yield connection
 
 
 def stored(logs: duckdb.DuckDBPyConnection, table: pa.Table) -> list[dict[str, Any]]:
     """What the database gives back of `table`."""
     logs.execute("DELETE FROM logs")
-    names = ", ".join(column.name for column in RECEIVED)
+    names = ", ".join((*(column.name for column in RECEIVED), HEADER.name))
     logs.register("incoming", table)
     logs.execute(f"INSERT INTO logs (row_id, batch, {names}) SELECT row_number() OVER (), 1, {names} FROM incoming")  # noqa: S608
     found: list[dict[str, Any]] = logs.execute(f"SELECT {names} FROM logs ORDER BY row_id").to_arrow_table().to_pylist()  # noqa: S608
@@ -287,7 +330,7 @@ BODIES = st.recursive(
 def test_whatever_arrives_is_one_row_each_that_the_database_takes(
     logs: duckdb.DuckDBPyConnection, messages: list[bytes]
 ) -> None:
-    made = parse_batch([received(message) for message in messages])
+    made = PARSER.read(batch_of(*messages))
     assert made.table.num_rows == len(messages)
     assert set(made.failures) <= set(FAILURES)
     found = stored(logs, made.table)

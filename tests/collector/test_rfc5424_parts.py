@@ -224,6 +224,7 @@ LINE_IDS = [
         '[line@32473 host="h" start="s" n="9223372036854775807"]',
         (None, LineId("h", "s", 2**63 - 1)),
     ),
+    ("behind a bracket in a value", f'[a x="[::1]"]{LINE}', ('[a x="[::1]"]', LineId("compute-01", "6f1c", 12))),
     # incomplete: it stays where it is
     ("no structured data", None, (None, None)),
     ("another element", '[line@1 host="h" start="s" n="3"]', ('[line@1 host="h" start="s" n="3"]', None)),
@@ -236,6 +237,8 @@ FORGED = [
     ("not the last element", f"{LINE}[a]"),
     ("in a value", r'[a x="[line@32473 host=\"h\" start=\"s\" n=\"3\"]"]'),
     ("over a border of values", '[a x="[line@32473 host=" y=" start=" z=" n=" n="3"]'),
+    ("in the name of an element", '[a[line@32473 host="h" start="s" n="3"]'),
+    ("in a value without escapes", '[a x="[line@32473 host="]'),
     ("number zero", '[line@32473 host="h" start="s" n="0"]'),
     ("a negative number", '[line@32473 host="h" start="s" n="-3"]'),
     ("a number with a sign", '[line@32473 host="h" start="s" n="+3"]'),

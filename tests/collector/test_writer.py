@@ -1,17 +1,30 @@
+import itertools
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from cloud.logs.collector.batch import MAX_MESSAGES, Source
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
+from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind, Run
 from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.store import DayTable, StoreBrokenError, StoreError
+from cloud.logs.collector.store import Keep, StoreBrokenError, StoreError, Table
 from cloud.logs.collector.writer import Writer
-from tests.collector.batches import DAY_US, NOON_US, received
 from tests.waiting import wait_until
+
+NOON_US = 1_800_014_400_000_000  # 2027-01-15 12:00:00 UTC
+MIDNIGHT_US = NOON_US + 43_200_000_000
+PEER = Source("192.0.2.7")
+RUN = Run("compute-01", "A")
+LONG_S = 3600.0
 
 
 class FakeStore:
@@ -19,23 +32,33 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.marked: list[Mark] = []
+        self.sizes: list[int] = []
         self.refuse: Callable[[list[str]], StoreError | None] = lambda batch: None
         self.attempts = 0
 
     @property
     def committed_row_id(self) -> int:
-        return sum(map(len, self.batches))
+        return sum(self.sizes)
 
-    def append(self, rows: pa.Table) -> int:
+    def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
         self.attempts += 1
-        batch = rows.column("message").to_pylist()
+        is_small = rows.num_rows < 1000
+        batch = rows.column("message").to_pylist() if is_small else []
         if error := self.refuse(batch):
             raise error
+        if is_small and keep is not None:
+            batch = list(itertools.compress(batch, keep))
+        self.marked += marks
+        self.sizes.append(int(rows.num_rows if keep is None else np.count_nonzero(keep)))
         self.batches.append(batch)
-        return len(batch)
+        return self.sizes[-1]
 
-    def days(self) -> Sequence[DayTable]:
-        return ()
+    def marks(self) -> Sequence[Mark]:
+        return self.marked
+
+    def tables(self) -> AbstractContextManager[Sequence[Table]]:
+        raise NotImplementedError
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
         raise NotImplementedError
@@ -51,14 +74,60 @@ class FakeStore:
 
 
 class Running:
-    """A writer with a fake store."""
+    """A writer with a fake store, which `start` starts."""
 
     def __init__(self) -> None:
         self.store = FakeStore()
-        self.inbox = Inbox(1 << 20)
+        self.use(self.store)
+
+    def use(self, store: FakeStore | DuckDbStore, batches: int = 4, batch_bytes: int = 1 << 20) -> None:
+        self.inbox = Inbox(batches, batch_bytes)
         self.metrics = Metrics()
+        self.accounts = LineAccounts(store.marks())
         self.broken = threading.Event()
-        self.writer = Writer(self.inbox, self.store, self.metrics, on_broken=self.broken.set)
+        self.writer = Writer(self.inbox, store, self.accounts, self.metrics, on_broken=self.broken.set)
+
+    def put(self, *messages: str, observed_us: int = NOON_US, told: Callable[[], None] | None = None) -> bool:
+        """Lines that nobody numbered; whether there was room for all of them."""
+        return self.put_lines(*(b"<13>1 - h a - - - %s" % m.encode() for m in messages), at=observed_us, told=told)
+
+    def put_numbered(self, *numbers: int, told: Callable[[], None] | None = None) -> bool:
+        """Lines of RUN whose messages are their numbers."""
+        line = b'<13>1 - h a - - [line@32473 host="compute-01" start="A" n="%d"] %d'
+        return self.put_lines(*(line % (number, number) for number in numbers), at=NOON_US, told=told)
+
+    def put_lines(self, *lines: bytes, at: int, told: Callable[[], None] | None) -> bool:
+        with self.inbox.lock:
+            for line in lines:
+                batch = self.inbox.current(len(line))
+                if batch is None:
+                    return False
+                batch.add_payload(line, PEER, at)
+            if told is not None and batch is not None:
+                batch.on_commit.append(told)
+            self.inbox.filled()
+        return True
+
+    def put_many(self, count: int) -> None:
+        """Short lines, all at once."""
+        with self.inbox.lock:
+            while count:
+                batch = self.inbox.current(8)
+                assert batch is not None
+                begin, number = batch.used, min(count, batch.free_messages, batch.free_bytes // 5)
+                end = begin + 5 * number
+                batch.data[begin:end] = b"<13>x" * number
+                starts = np.arange(begin, end, 5, dtype=np.int32)
+                batch.add(starts, starts + np.int32(5), end, PEER, NOON_US)
+                count -= number
+            self.inbox.filled()
+
+    def hurry(self) -> None:
+        with self.inbox.lock:
+            self.inbox.hurry()
+
+    def wait_for(self, *messages: str, timeout_s: float = 10.0) -> None:
+        wait_until(lambda: self.store.messages == list(messages), timeout_s, what=f"{messages} to be stored")
 
     def count(self, name: str, reason: str | None = None) -> float | None:
         return self.metrics.registry.get_sample_value(f"cloudlog_{name}_total", {"reason": reason} if reason else {})
@@ -74,45 +143,120 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     made.writer.stop()
 
 
-def put(running: Running, *messages: str) -> None:
-    running.inbox.put([received(f"<13>1 - h a - - - {message}".encode()) for message in messages])
-
-
-def test_a_line_after_a_pause_is_committed_at_once(running: Running) -> None:
+@pytest.fixture
+def patient(running: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """One that has just committed a line, and waits an hour for company."""
+    monkeypatch.setattr("cloud.logs.collector.writer.FLUSH_S", LONG_S)
     running.writer.start()
-    put(running, "one")
-    wait_until(lambda: running.store.batches == [["one"]], timeout_s=0.2, what="the first line")
+    running.put("first")
+    running.wait_for("first")
+    return running
+
+
+def test_a_line_after_a_pause_is_committed_at_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.collector.writer.FLUSH_S", LONG_S)
+    running.writer.start()
+    running.put("one")
+    running.wait_for("one")
     assert running.count("store_records") == 1
 
 
 def test_what_comes_soon_after_a_commit_is_one_commit(running: Running) -> None:
     running.writer.start()
-    put(running, "one")
-    wait_until(lambda: running.store.batches, what="the first line")
+    running.put("one")
+    running.wait_for("one")
     for number in range(20):
-        put(running, str(number))
+        running.put(str(number))
     wait_until(lambda: len(running.store.messages) == 21, what="the others")
     assert running.store.batches == [["one"], [str(number) for number in range(20)]]
+    assert running.metrics.registry.get_sample_value("cloudlog_store_commit_rows_bucket", {"le": "10.0"}) == 1
+    assert running.metrics.registry.get_sample_value("cloudlog_store_commit_rows_bucket", {"le": "100.0"}) == 2
 
 
-def test_a_whole_row_group_does_not_wait(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloud.logs.collector.writer.MAX_BATCH", 10)
-    monkeypatch.setattr("cloud.logs.collector.writer.FLUSH_S", 3600)
-    put(running, *map(str, range(30)))
+def test_who_hurries_does_not_wait_for_company(patient: Running) -> None:
+    told = threading.Event()
+    patient.put("two", told=told.set)
+    patient.hurry()
+    patient.wait_for("first", "two")
+    assert told.wait(10)
+
+
+def test_a_whole_row_group_does_not_wait_and_its_remainder_is_the_beginning_of_the_next(patient: Running) -> None:
+    patient.put_many(2 * MAX_MESSAGES - 1)
+    wait_until(lambda: len(patient.store.sizes) == 2, what="a row group")
+    assert patient.store.sizes == [1, 122_880]
+    patient.put_many(1)
+    patient.hurry()
+    wait_until(lambda: len(patient.store.sizes) == 3, what="the remainder")
+    assert patient.store.sizes[2] == 122_880
+
+
+def test_a_remainder_does_not_wait_for_more_than_the_time_between_commits(running: Running) -> None:
+    running.put_many(MAX_MESSAGES + 5)
     running.writer.start()
-    wait_until(lambda: len(running.store.messages) == 30, what="three row groups")
-    assert [len(batch) for batch in running.store.batches] == [10, 10, 10]
+    wait_until(lambda: sum(running.store.sizes) == 122_885, what="all of them")
+    assert running.store.sizes == [122_880, 5]
 
 
-def test_stop_commits_what_waits_without_waiting_for_more(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloud.logs.collector.writer.FLUSH_S", 3600)
+def test_who_hurries_gets_the_remainder_of_a_row_group_committed_too(patient: Running) -> None:
+    told = threading.Event()
+    patient.use(patient.store)
+    patient.put_many(MAX_MESSAGES + 5)
+    patient.put("last", told=told.set)
+    patient.hurry()
+    patient.writer.start()
+    assert told.wait(10)
+    assert patient.store.sizes == [1, 122_880, 6]
+
+
+def test_when_there_is_hardly_room_left_nothing_waits(patient: Running) -> None:
+    """Else large messages, of which the pool holds less than a row group, would be stored once in FLUSH_S."""
+    patient.use(patient.store, batches=3, batch_bytes=1000)
+    patient.put("a")
+    patient.writer.start()
+    patient.wait_for("first", "a")
+    assert patient.put("b" * 900)
+    assert patient.put("c" * 900)
+    assert patient.put("d" * 900)
+    patient.wait_for("first", "a", "b" * 900, "c" * 900)
+
+
+def test_stop_commits_what_waits_without_waiting_for_more(patient: Running) -> None:
+    told = threading.Event()
+    patient.put("two", told=told.set)
+    patient.writer.stop()
+    assert patient.store.messages == ["first", "two"]
+    assert patient.inbox.is_drained
+    assert told.is_set()
+
+
+def test_a_line_that_comes_again_is_dropped_and_counted(running: Running) -> None:
     running.writer.start()
-    put(running, "one")
-    wait_until(lambda: running.store.batches, what="the first line")
-    put(running, "two")
-    running.writer.stop()
-    assert running.store.messages == ["one", "two"]
-    assert running.inbox.is_drained
+    running.put_numbered(1, 2)
+    running.wait_for("1", "2")
+    running.put_numbered(2, 3, 3)
+    running.wait_for("1", "2", "3")
+    assert running.count("lines_duplicate") == 2
+    assert running.count("store_records") == 3
+    assert running.store.marked == [Mark(RUN, 1, 2), Mark(RUN, 3, 3)]
+
+
+def test_a_batch_of_nothing_but_duplicates_is_confirmed(running: Running) -> None:
+    told = threading.Event()
+    running.writer.start()
+    running.put_numbered(1)
+    running.wait_for("1")
+    running.put_numbered(1, told=told.set)
+    assert told.wait(10)
+    assert running.store.messages == ["1"]
+
+
+def test_senders_hear_of_it_after_the_commit(running: Running) -> None:
+    stored_then: list[int] = []
+    running.put_numbered(1, 2, told=lambda: stored_then.append(running.store.committed_row_id))
+    running.writer.start()
+    wait_until(lambda: stored_then, what="the answer")
+    assert stored_then == [2]
 
 
 def test_a_passing_refusal_is_tried_again_with_the_same_rows_in_the_same_order(running: Running) -> None:
@@ -123,50 +267,62 @@ def test_a_passing_refusal_is_tried_again_with_the_same_rows_in_the_same_order(r
         return StoreError("disk full") if len(refused) <= 3 else None
 
     running.store.refuse = three_times
-    put(running, "one", "two")
+    running.put("one", "two")
     running.writer.start()
-    wait_until(lambda: running.store.batches, what="the fourth attempt")
+    running.wait_for("one", "two")
     assert refused == [["one", "two"]] * 4
-    assert running.store.batches == [["one", "two"]]
     assert running.count("store_failures", "retried") == 6
-    assert running.count("store_records") == 2
+    wait_until(lambda: running.count("store_records") == 2, what="the count")
     assert not running.broken.is_set()
 
 
-def test_while_the_store_refuses_senders_are_held(running: Running) -> None:
-    running.inbox = Inbox(1)
-    running.writer = Writer(running.inbox, running.store, running.metrics, on_broken=running.broken.set)
+def test_while_the_store_refuses_the_pool_is_used_up_and_then_there_is_room_again(running: Running) -> None:
+    running.use(running.store, batches=2, batch_bytes=104)
+    told = threading.Event()
+    running.inbox.on_room(told.set)
     running.store.refuse = lambda batch: StoreError("disk full")
+    running.put("a" * 80)
     running.writer.start()
-    put(running, "one")
     wait_until(lambda: running.store.attempts, what="an attempt")
-    put(running, "two")
-    sender = threading.Thread(target=put, args=(running, "three"))
-    sender.start()
-    sender.join(0.05)
-    assert sender.is_alive()
+    assert running.put("b" * 80)
+    assert not running.put("c" * 80)
+    assert not told.is_set()
     running.store.refuse = lambda batch: None
-    sender.join(10)
-    wait_until(lambda: running.store.messages == ["one", "two", "three"], what="all three")
+    assert told.wait(10)
+    wait_until(lambda: running.put("c" * 80), what="room")
+    running.wait_for("a" * 80, "b" * 80, "c" * 80)
 
 
-def test_one_poison_row_costs_itself_only(running: Running) -> None:
-    running.store.refuse = lambda batch: StoreError("bad value", is_lasting=True) if "poison" in batch else None
-    put(running, "a", "b", "poison", "c", "d", "e", "f")
+def test_one_poison_row_costs_itself_only_and_is_not_missed(running: Running) -> None:
+    told = threading.Event()
+    running.store.refuse = lambda batch: StoreError("bad value", is_lasting=True) if "3" in batch else None
+    running.put_numbered(1, 2, 3, 4, 5, told=told.set)
     running.writer.start()
-    wait_until(lambda: len(running.store.messages) == 6, what="the others")
-    assert running.store.messages == ["a", "b", "c", "d", "e", "f"]
+    assert told.wait(10)
+    assert running.store.messages == ["1", "2", "4", "5"]
     assert running.count("store_failures", "row_refused") == 1
-    put(running, "g")
-    wait_until(lambda: running.store.messages[-1] == "g", what="the next")
+    assert Mark(RUN, 3, 3, MarkKind.WAIVED) in running.store.marked
+    [report] = running.accounts.report(in_flight=True)
+    assert (report.stored, report.waived, report.gaps) == (4, 1, [])
+
+
+def test_a_full_disk_right_after_a_poison_row_does_not_end_the_writer(running: Running) -> None:
+    outcomes = iter([StoreError("bad value", is_lasting=True), StoreError("disk full")])
+    running.store.refuse = lambda batch: next(outcomes, None)
+    running.put_numbered(7)
+    running.writer.start()
+    wait_until(lambda: running.store.marked == [Mark(RUN, 7, 7, MarkKind.WAIVED)], what="the mark")
+    assert not running.broken.is_set()
 
 
 def test_a_broken_engine_ends_the_writer_and_says_so(running: Running) -> None:
+    told = threading.Event()
     running.store.refuse = lambda batch: StoreBrokenError("database has been invalidated")
-    put(running, "one")
+    running.put("one", told=told.set)
     running.writer.start()
     assert running.broken.wait(10)
     assert running.store.attempts == 1
+    assert not told.is_set()
 
 
 def test_an_error_that_nobody_expected_ends_the_writer_and_says_so(running: Running) -> None:
@@ -174,55 +330,112 @@ def test_an_error_that_nobody_expected_ends_the_writer_and_says_so(running: Runn
         raise RuntimeError("surprise")
 
     running.store.refuse = surprise
-    put(running, "one")
+    running.put("one")
     running.writer.start()
     assert running.broken.wait(10)
 
 
-def test_what_is_refused_to_the_end_is_counted_as_lost(running: Running) -> None:
-    running.store.refuse = lambda batch: StoreError("disk full")
-    put(running, "one", "two")
+def test_what_is_refused_to_the_end_is_counted_as_lost_and_nobody_is_told_otherwise(running: Running) -> None:
+    """Nor is anything stored behind it: the store asks for the same again, since its commit may have been one."""
+    told = threading.Event()
+    running.store.refuse = lambda batch: StoreError("disk full") if "one" in batch else None
+    running.put("one", "two", told=told.set)
+    running.put("three", observed_us=MIDNIGHT_US, told=told.set)
     running.writer.start()
     wait_until(lambda: running.store.attempts, what="an attempt")
     running.writer.stop()
-    assert running.count("store_failures", "shutdown") == 2
+    assert running.count("store_failures", "shutdown") == 3
+    assert running.store.messages == []
     assert running.store.attempts < 100  # it paused between them
+    assert not told.is_set()
 
 
-def test_a_batch_over_midnight_is_one_commit_a_day(running: Running) -> None:
-    midnight = NOON_US + DAY_US // 2
-    for text, observed_us in (("a", midnight - 2), ("b", midnight - 1), ("c", midnight), ("d", midnight + 1)):
-        running.inbox.put([received(f"<13>1 - h a - - - {text}".encode(), observed_us)])
+def test_a_batch_over_midnight_is_one_commit_a_day_and_is_confirmed_after_the_last(running: Running) -> None:
+    stored_then: list[int] = []
+    for text, at in (("a", -2), ("b", -1), ("c", 0), ("d", 1)):
+        running.put(text, observed_us=MIDNIGHT_US + at, told=lambda: stored_then.append(running.store.committed_row_id))
     running.writer.start()
-    wait_until(lambda: len(running.store.messages) == 4, what="both days")
+    running.wait_for("a", "b", "c", "d")
     assert running.store.batches == [["a", "b"], ["c", "d"]]
+    wait_until(lambda: stored_then == [4, 4, 4, 4], what="the answers")
+
+
+def test_accounts_are_kept_anew_when_the_store_has_lost_marks(running: Running) -> None:
+    running.writer.start()
+    running.put_numbered(1, 2)
+    running.wait_for("1", "2")
+    running.store.marked = [Mark(RUN, 1, 1)]  # as after a file was set aside
+    running.writer.reload_accounts()
+    running.put_numbered(1, 2)
+    running.wait_for("1", "2", "2")
 
 
 def test_failures_of_parsing_are_counted_by_reason(running: Running) -> None:
-    running.inbox.put([received(b"no pri"), received(b"\xff"), received(b"<13>1 - h a - - - @cee: x")])
+    running.put_lines(b"no pri", b"\xff", b"<13>1 - h a - - - @cee: x", at=NOON_US, told=None)
     running.writer.start()
     wait_until(lambda: len(running.store.messages) == 3, what="the rows")
-    assert [running.count("parse_failures", reason) for reason in ("no_pri", "utf8", "json", "timestamp")] == [
-        2,
-        1,
-        1,
-        0,
-    ]
+    reasons = ("no_pri", "utf8", "json", "timestamp")
+    assert [running.count("parse_failures", reason) for reason in reasons] == [2, 1, 1, 0]
 
 
 def test_stopping_a_writer_that_never_ran_is_no_error(running: Running) -> None:
     running.writer.stop()
 
 
-def test_with_the_real_store_a_thousand_small_batches_arrive_in_order(running: Running, tmp_path: Path) -> None:
+def test_with_the_real_store_many_small_batches_arrive_in_order_and_memory_stays(
+    running: Running, tmp_path: Path
+) -> None:
     store = DuckDbStore(tmp_path)
-    writer = Writer(running.inbox, store, running.metrics, on_broken=running.broken.set)
-    writer.start()
-    for number in range(1000):
-        put(running, str(number))
-    wait_until(lambda: store.committed_row_id == 1000, what="1000 rows")
-    writer.stop()
-    [day] = store.days()
-    rows = store.query(f"SELECT message FROM {day.sql_name} ORDER BY row_id", {}).to_pylist()  # noqa: S608
-    assert [row["message"] for row in rows] == [str(number) for number in range(1000)]
+    running.use(store, batches=3, batch_bytes=20_000)
+    running.writer.start()
+
+    def put(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            wait_until(partial(running.put, str(number)), what="room")
+        wait_until(lambda: store.committed_row_id == first + count, what=f"{first + count} rows")
+
+    put(0, 5000)
+    before = pa.total_allocated_bytes()
+    put(5000, 15_000)
+    assert pa.total_allocated_bytes() - before < 1 << 20
+    running.writer.stop()
+    with store.tables() as [table]:
+        rows = store.query(f"SELECT message FROM {table.sql_name} ORDER BY row_id", {})  # noqa: S608 - our own name
+    assert rows.column("message").to_pylist() == [str(number) for number in range(20_000)]
+    store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL
+    ):
+        pytest.skip("mounting a small file system takes root")
+    yield disk
+    subprocess.check_call(["umount", "-l", disk])
+
+
+def test_the_writer_keeps_its_rows_while_the_disk_is_full(running: Running, small_disk: Path) -> None:
+    store = DuckDbStore(small_disk / "data")
+    running.use(store)
+    running.writer.start()
+    running.put_numbered(1)
+    wait_until(lambda: store.committed_row_id == 1, what="the first line")
+    filler, room = small_disk / "filler", os.statvfs(small_disk)
+    filler.write_bytes(b"x" * (room.f_bavail * room.f_frsize))
+    line = b'<13>1 - h a - - [line@32473 host="compute-01" start="A" n="%d"] %s'
+    lines = [line % (number, os.urandom(1000).hex().encode()) for number in range(2, 52)]
+    told = threading.Event()
+    running.put_lines(*lines, at=NOON_US, told=told.set)
+    wait_until(lambda: (running.count("store_failures", "retried") or 0) >= 150, what="three refusals")
+    assert store.committed_row_id == 1
+    assert not told.is_set()
+    filler.unlink()
+    assert told.wait(10)
+    assert store.committed_row_id == 51
+    assert list(store.marks()) == [Mark(RUN, 1, 51)]
+    running.writer.stop()
     store.close()

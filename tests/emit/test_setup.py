@@ -303,7 +303,7 @@ def service_conf(directory: Path, level: str, socket: Path) -> Path:
     conf.write_text(
         template.render(
             service={"name": "nova-compute", "level": level, "facility": "local1"},
-            host={"name": "compute-01", "syslog_address": f"unix:{socket}"},
+            host={"name": "compute-01", "syslog": "rsyslog", "syslog_address": f"unix:{socket}"},
         )
     )
     return conf

@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.generator.forwarding import FrameSink
+from tests.generator.relp import RelpSink
 from tests.rsyslog import RsyslogHost
 
 
 @pytest.fixture
 def sink() -> Iterator[FrameSink]:
     sink = FrameSink()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def relp_sink() -> Iterator[RelpSink]:
+    sink = RelpSink()
     yield sink
     sink.close()
 

@@ -3,12 +3,15 @@
 import contextlib
 import re
 import socket
+import ssl
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from cloud.logs.generator.check_rsyslog import STOCK_RSYSLOG_CONF
 from cloud.logs.generator.inventory import Inventory
 from cloud.logs.generator.render import render_host, write_tree
+from tests.generator.relp import RelpSink
 from tests.waiting import wait_until
 
 TIME = "2026-01-02T03:04:05.123456Z"
@@ -19,8 +22,11 @@ LINE_ID = re.compile(r'\[line@32473 host="compute-01" start="([0-9A-F]{32})" n="
 class FrameSink:
     """A collector that keeps octet-counted frames; `listen` may come later than the port is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.frames: list[str] = []
+        self.ended = 0
+        """How many connections there were."""
+        self._tls = tls
         self._server = socket.socket()
         self._server.bind(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._receive, daemon=True)
@@ -38,12 +44,18 @@ class FrameSink:
     def _receive(self) -> None:
         try:
             while True:  # one connection after another: rsyslogd has one
-                self._connection, _ = self._server.accept()
-                with self._connection, self._connection.makefile("rb") as stream:
-                    while digits := b"".join(iter(lambda: stream.read(1).strip(), b"")):
-                        self.frames.append(stream.read(int(digits)).decode())
+                connection, _ = self._server.accept()
+                with contextlib.suppress(ConnectionError, ssl.SSLError):  # by one that does not like our certificate
+                    self._connection = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
+                    self._keep(self._connection)
+                self.ended += 1
         except (OSError, ValueError):  # closed under us: the test is over
             return
+
+    def _keep(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
+            while digits := b"".join(iter(lambda: stream.read(1).strip(), b"")):
+                self.frames.append(stream.read(int(digits)).decode())
 
     def wait_for(self, text: str) -> None:
         wait_until(lambda: any(text in frame for frame in self.frames), what=f"a frame with {text!r}")
@@ -57,10 +69,14 @@ class FrameSink:
             self._thread.join(5)
 
 
-def render(tree: Path, sink: FrameSink, **keys: object) -> None:
+def render(
+    tree: Path, sink: FrameSink | RelpSink, collector: Mapping[str, object] | None = None, **keys: object
+) -> None:
+    """The host's files, of which `collector` and `keys` are as in an inventory; it speaks what the sink does."""
+    protocol = "tcp" if isinstance(sink, FrameSink) else "relp"
     entry = {"services": ["nova-compute", "nova-network"], "base_rsyslog": True, "paths": {"root": str(tree)}}
-    collector = {"address": "127.0.0.1", "port": sink.port}
-    inventory = Inventory.model_validate({"collector": collector, "hosts": {"compute-01": entry}, **keys})
+    where = {"address": "127.0.0.1", "port": sink.port, "protocol": protocol, **(collector or {})}
+    inventory = Inventory.model_validate({"collector": where, "hosts": {"compute-01": entry}, **keys})
     write_tree(render_host(inventory, "compute-01"), tree)
 
 

@@ -1,6 +1,7 @@
 """What rsyslogd itself says of a tree, under the names its files really have."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from cloud.logs.generator.inventory import Inventory
 from cloud.logs.generator.render import render_host, write_tree
 from cloud.logs.generator.tree import HostTree, host_trees
 
+TLS = {"ca": "/srv/ca.pem", "certificate": "/srv/host.pem", "key": "/srv/host.key", "peer": "logs.example.org"}
 
-def write(directory: Path, root: str = "/", **host: object) -> HostTree:
+
+def write(directory: Path, root: str = "/", collector: Mapping[str, object] | None = None, **host: object) -> HostTree:
     entry = {"services": ["nova-compute"], "paths": {"root": root}, **host}
-    collector = {"address": "172.20.1.43", "port": 1024}
-    inventory = Inventory.model_validate({"collector": collector, "hosts": {"compute-01": entry}})
+    where = {"address": "172.20.1.43", "port": 514, "tcp_port": 1024, **(collector or {})}
+    inventory = Inventory.model_validate({"collector": where, "hosts": {"compute-01": entry}})
     write_tree(render_host(inventory, "compute-01"), directory)
     (tree,) = host_trees(directory)
     return tree
@@ -26,6 +29,18 @@ def write(directory: Path, root: str = "/", **host: object) -> HostTree:
 @pytest.mark.parametrize("profile", ["default", "guide"])
 def test_both_profiles_pass_beside_stock_and_alone(tmp_path: Path, profile: str, base_rsyslog: bool) -> None:
     assert list(check_rsyslog(write(tmp_path, profile=profile, base_rsyslog=base_rsyslog))) == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("durable_queue", [False, True])
+@pytest.mark.parametrize("tls", [None, TLS])
+@pytest.mark.parametrize("protocol", ["relp", "tcp"])
+def test_both_protocols_pass_with_certificates_that_only_the_host_has(
+    tmp_path: Path, protocol: str, tls: object, durable_queue: bool
+) -> None:
+    tree = write(tmp_path, collector={"protocol": protocol, "tls": tls}, durable_queue=durable_queue)
+
+    assert list(check_rsyslog(tree)) == []
 
 
 @pytest.mark.server
@@ -42,7 +57,8 @@ def test_check_makes_nothing_where_the_files_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "cause"),
     [
-        ('protocol="tcp"', 'protokol="tcp"', "parameter 'protokol' not known"),
+        ('windowSize="2000"', 'window="2000"', "parameter 'window' not known"),
+        ('module(load="omrelp")', "", "module name 'omrelp' is unknown"),
         ('template="nova_wire"', 'template="nova_wires"', "Could not find template"),
         ("then call nova", "then call nava", "ruleset 'nava' cannot be found"),
         ("global(", 'module(load="omnothing")\nglobal(', "omnothing"),

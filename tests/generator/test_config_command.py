@@ -9,7 +9,7 @@ from cloud.cli.config import config
 
 EXAMPLE = Path(__file__).parents[2] / "logging/generator/example-inventory.yaml"
 DIRECT = """
-collector: {address: 172.20.1.43, port: 1024}
+collector: {address: 172.20.1.43, port: 1024, protocol: tcp, allow_plaintext: true}
 hosts:
   volume-01: {services: [volume], syslog: collector}
   compute-01: {services: [nova-compute], syslog: collector}
@@ -77,6 +77,29 @@ def test_check_passes_on_warnings_and_fails_on_errors(tmp_path: Path) -> None:
     result = run("check", trees / "compute-01")
     assert result.exit_code == 1
     assert result.output.startswith(f"compute-01: error: {logging_conf}: [logger_nova] level = LOUD is not one of ")
+
+
+def test_check_refuses_lines_that_leave_a_machine_unencrypted(tmp_path: Path) -> None:
+    trees = tmp_path / "trees"
+    inventory = write_inventory(tmp_path, DIRECT.replace(", allow_plaintext: true", ""))
+    assert run("render", inventory, "--out", trees).exit_code == 0
+
+    result = run("check", trees)
+    assert result.exit_code == 1
+    path = trees / "volume-01/etc/nova/volume-logging.conf"
+    assert f"volume-01: error: {path}: sends to 172.20.1.43 without TLS: whoever is on" in result.output
+    assert "hosts: 2, errors: 2, " in result.output
+
+
+@pytest.mark.server
+def test_note_of_what_a_queue_in_memory_loses_is_no_failure(tmp_path: Path) -> None:
+    text = "collector: {address: 127.0.0.1, port: 514}\nhosts: {compute-01: {services: [nova-compute]}}\n"
+    assert run("render", write_inventory(tmp_path, text), "--out", tmp_path / "trees").exit_code == 0
+
+    result = run("check", tmp_path / "trees")
+    fragment = tmp_path / "trees/compute-01/etc/rsyslog.d/60-nova.conf"
+    assert result.exit_code == 0
+    assert result.output.startswith(f"compute-01: note: {fragment}: kill -9 of rsyslogd and power cuts lose the lines")
 
 
 def test_check_of_nothing_is_a_usage_error(tmp_path: Path) -> None:

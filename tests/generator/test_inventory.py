@@ -45,7 +45,7 @@ log_level: WARNING
 facilities: {volume: local7}
 paths: {log: /srv/log}
 nova_options: {debug: true, cpu_allocation_ratio: 16.0, my_ip: 10.0.0.1}
-collector: {address: "fd00::1", port: 1024}
+collector: {address: "fd00::1", port: 514, tcp_port: 1024}
 hosts:
   compute-01:
     services: [nova-compute, volume]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.logs.collector.batch import Source
 from cloud.logs.collector.framing import Message
 from cloud.logs.collector.parsing import Received, parse
 from tests.generator.forwarding import LINE_ID, FrameSink, files_with, numbers, render
@@ -158,7 +159,7 @@ def test_start_of_a_domain_is_one_record_and_the_file_name_its_procid(
     assert host.nova_log.read_text().splitlines() == sink.frames
 
     failures: list[str] = []
-    row = parse(Received(Message(sink.frames[1].encode(), is_truncated=False), 0, "peer"), failures)
+    row, _ = parse(Received(Message(sink.frames[1].encode(), is_truncated=False), 0, Source("peer")), failures)
     assert (row.hostname, row.app_name, row.procid, row.facility, row.severity, row.sequence) == (
         *("compute-01", "qemu", "instance-000015b9"),
         *(3, 6, 2),
@@ -218,7 +219,7 @@ def test_byte_that_is_not_utf8_costs_its_record_the_json_and_nothing_else(
 
     failures: list[str] = []
     line = host.nova_log.read_bytes().removesuffix(b"\n")
-    row = parse(Received(Message(line, is_truncated=False), 0, "peer"), failures)
+    row, _ = parse(Received(Message(line, is_truncated=False), 0, Source("peer")), failures)
     assert (row.hostname, row.app_name, row.procid, row.sequence) == ("compute-01", "qemu", "instance-000015b9", 1)
     assert "m-latin-\\xe9" in row.message
     assert failures == ["utf8", "json"]

@@ -17,7 +17,7 @@ from cloud.logs.generator.render import OutsideTreeError, render_host, write_tre
 def inventory(**host: object) -> Inventory:
     entry = {"services": ["nova-compute"], **host}
     return Inventory.model_validate(
-        {"collector": {"address": "172.20.1.43", "port": 1024}, "hosts": {"compute-01": entry}}
+        {"collector": {"address": "172.20.1.43", "port": 514, "tcp_port": 1024}, "hosts": {"compute-01": entry}}
     )
 
 
@@ -33,10 +33,12 @@ def test_host_has_its_services_files_and_rsyslog() -> None:
         "etc/nova/nova-network.conf",
         "etc/nova/nova-network-logging.conf",
         "etc/rsyslog.d/60-nova.conf",
+        "etc/logrotate.d/nova",
     ]
     assert list(rendered(services=[], base_rsyslog=True, paths={"root": "/srv/c1"})) == [
         "etc/nova/nova.conf",
         "etc/rsyslog.d/60-nova.conf",
+        "etc/logrotate.d/nova",
         "etc/rsyslog.conf",
     ]
 
@@ -183,15 +185,16 @@ def test_what_holds_a_secret_is_not_for_everybody(tmp_path: Path, database: str,
         "nova-compute.conf": "644",
         "nova-compute-logging.conf": "644",
         "60-nova.conf": "644",
+        "nova": "644",
     }
 
 
 def test_only_the_guide_profile_parses_bodies_and_matches_events() -> None:
     default, guide = (rendered(profile=profile)["etc/rsyslog.d/60-nova.conf"] for profile in ("default", "guide"))
 
-    assert 'if $syslogseverity <= 6 or $syslogfacility-text == ["daemon", "kern"] then {' in default
+    assert 'if $syslogseverity <= 6 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" then' in default
     assert "mmjsonparse" not in default
-    assert 'if $syslogseverity <= 3 or $syslogfacility-text == ["daemon", "kern"] or ($parsesuccess' in guide
+    assert 'if $syslogseverity <= 3 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" or (' in guide
     assert r'"^((migration|build|evacuate|resize|instance|service)[.]|(rpc[.]timeout|' in guide
 
 

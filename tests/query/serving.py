@@ -9,9 +9,17 @@ from typing import Self
 import uvicorn
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.http import make_app
+from cloud.logs.collector.http import Parts, make_app
+from cloud.logs.collector.inbox import Inbox
+from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.upkeep import Upkeep
 from tests.waiting import wait_until
+
+
+def parts_of(store: DuckDbStore) -> Parts:
+    """A collector without a writer."""
+    return Parts(store, Upkeep(store), LineAccounts(store.marks()), Inbox(2, 1 << 20), Metrics())
 
 
 class Served:
@@ -27,7 +35,7 @@ class Served:
         self._server: uvicorn.Server | None = None
 
     async def _serve(self) -> None:
-        app = make_app(self._store, Metrics())
+        app = make_app(parts_of(self._store))
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))

@@ -152,7 +152,7 @@ def test_readyz_and_metrics_answer(unchanged: httpx.Client) -> None:
 
 def test_a_store_that_refuses_is_503_with_a_code(http: httpx.Client, store: DuckDbStore) -> None:
     store.query("SELECT 1", {})
-    store._connection.execute(f"DROP TABLE {store.days()[0].sql_name}")
+    store.files.connection.execute(f"DROP VIEW {store.live()[0].database}.logs")
     answer = http.get("/api/v1/rows")
     assert (answer.status_code, answer.json()["code"]) == (503, "store")
     assert answer.json()["detail"].startswith("cannot query the store: ")

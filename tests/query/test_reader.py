@@ -43,7 +43,7 @@ def newest(reader: Reader, wanted: Filter = Filter(), limit: int = 100) -> list[
 
 
 def after(reader: Reader, row_id: int, up_to: int, wanted: Filter = Filter(), limit: int = 100) -> list[str]:  # noqa: B008
-    return [row["message"] for row in reader.after(wanted, limit, row_id, up_to)]
+    return [row["message"] for row in reader.after(wanted, limit, row_id, up_to).rows]
 
 
 FILTERS = [
@@ -158,6 +158,38 @@ def test_a_clock_that_was_set_back_over_midnight_hides_nothing(store: DuckDbStor
     for limit in range(1, 13):
         assert newest(reader, limit=limit) == numbers(12 - limit, 11)
     assert after(reader, 2, 12, limit=5) == numbers(2, 6)
+
+
+def test_an_answer_is_bounded_in_bytes_and_pages_go_on_behind_it(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud.logs.query.reader.PAGE_BYTES", 10_000)
+    texts = [f"{number:03}" + "x" * 997 for number in range(100)] + [f"{number:03}" for number in range(100, 300)]
+    for first in range(0, 300, 50):
+        day = -1 if first < 100 else 0
+        store.append(
+            table_of(
+                *(b"<13>1 - h a - - - " + text.encode() for text in texts[first : first + 50]),
+                observed_us=NOON_US + day * DAY_US,
+            )
+        )
+    reader = Reader(store)
+    assert [text[:3] for text in newest(reader, limit=1000)] == [f"{number:03}" for number in range(92, 300)]
+    position, pages = 0, []
+    while position < 300:
+        page = reader.after(Filter(), 1000, position, 300)
+        pages.append([row["row_id"] for row in page.rows])
+        position = page.position
+    assert [row_id for page in pages for row_id in page] == list(range(1, 301))
+    assert {len(page) for page in pages[:-1]} == {10}
+
+
+def test_one_row_that_is_longer_than_an_answer_is_given(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.reader.PAGE_BYTES", 10)
+    store.append(numbered(10**12, 3))
+    reader = Reader(store)
+    assert newest(reader) == [str(10**12 + 2)]
+    assert after(reader, 1, 3) == [str(10**12 + 1)]
 
 
 COUNTS: list[tuple[tuple[str, ...], list[dict[str, Any]]]] = [
@@ -304,7 +336,7 @@ def test_pages_while_rows_are_committed_have_no_gap_and_nothing_twice(store: Duc
     while position < 1500:
         committed = reader.committed_row_id
         page = reader.after(Filter(), 100, position, committed)
-        seen += [row["message"] for row in page]
-        position = page[-1]["row_id"] if len(page) == 100 else committed
+        seen += [row["message"] for row in page.rows]
+        position = page.position
     committing.join()
     assert seen == [str(number) for number in range(1500)]

@@ -60,7 +60,7 @@ class Site:
         database_url = f"sqlite:///{self.root}/nova.sqlite"
         with open_database(database_url) as database:
             sync(database)
-        endpoints = Endpoints("127.0.0.1", 1024, broker.url, database_url)
+        endpoints = Endpoints("tcp://127.0.0.1:1024", broker.url, database_url)
         paths = {host: {"root": self.root / host, "run": self.root / f"r-{host}"} for host in Layout(1).services}
         file = self.root / "inventory.yaml"
         file.write_text(yaml.safe_dump(inventory_of(Layout(1), endpoints, paths, has_rsyslog=True)))

@@ -8,7 +8,7 @@ import yaml
 from cloud.logs.generator.inventory import load_inventory
 from cloud.up.layout import CONTROLLER_SERVICES, Endpoints, Layout, inventory_of
 
-ENDPOINTS = Endpoints("127.0.0.1", 1024, "redis+socket:///run/bus/redis.sock", "sqlite:////srv/nova.sqlite")
+ENDPOINTS = Endpoints("tcp://127.0.0.1:1024", "redis+socket:///run/bus/redis.sock", "sqlite:////srv/nova.sqlite")
 PATHS = {host: {"root": Path("/srv") / host} for host in ("controller-01", "compute-01", "compute-02")}
 
 

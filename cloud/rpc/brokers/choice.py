@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from cloud.loopback import is_loopback
+from cloud.logs.loopback import is_loopback
 from cloud.rpc.brokers.broker import Broker, BusUrlError
 from cloud.rpc.brokers.rabbitmq import RabbitMq
 from cloud.rpc.brokers.redis import Redis
