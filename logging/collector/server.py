@@ -20,7 +20,7 @@ from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
 from cloud.logs.collector.receivers.bind import ListenError
 from cloud.logs.collector.receivers.receiver import Receiver
-from cloud.logs.collector.settings import BATCH_BYTES, CollectorSettings
+from cloud.logs.collector.settings import BATCH_BYTES, BATCH_COST, CollectorSettings
 from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.collector.writer import Writer
 
@@ -49,7 +49,7 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     store = DuckDbStore(settings.data, settings.store_settings())
     try:
         accounts = LineAccounts(store.marks())
-        inbox = Inbox(settings.buffer_bytes // BATCH_BYTES, BATCH_BYTES)
+        inbox = Inbox(settings.buffer_bytes // BATCH_COST, BATCH_BYTES)
         metrics.inbox_bytes.set_function(lambda: inbox.size_bytes)
         metrics.oldest_seconds.set_function(lambda: oldest_s(inbox, _now_us()))
         missing = Missing(accounts)

@@ -19,7 +19,9 @@ from cloud.logs.loopback import is_loopback
 DEFAULT_LISTEN = "tcp://127.0.0.1:1024"
 DEFAULT_HTTP = "127.0.0.1:8080"
 DEFAULT_DATA = "/var/lib/cloud/logs"
-BATCH_BYTES = 8 << 20  # of the buffer; a message must fit
+BATCH_BYTES = 8 << 20  # of received bytes; a message must fit
+BATCH_COST = 2 * BATCH_BYTES
+"""What a batch takes of the buffer: its bytes, and about as much for the columns that are made of them."""
 _PLAINTEXT = {"tcp": "plain TCP", "relp": "plain RELP", "udp": "UDP"}
 _ONLY_FOR: dict[str, tuple[Scheme, ...]] = {
     "framing": ("tcp", "tls"),
@@ -103,8 +105,11 @@ class CollectorSettings(BaseModel):
     max_message_bytes: int = Field(1 << 20, ge=1024, le=BATCH_BYTES // 2)
     """Of listeners that do not say it themselves; so is max_connections."""
     max_connections: int = Field(1000, ge=1, le=100_000)
-    buffer_bytes: int = Field(64 << 20, ge=2 * BATCH_BYTES, le=8 << 30)
-    """Between receiving and storing, in batches of 8 MiB. When it is full, senders are held."""
+    buffer_bytes: int = Field(192 << 20, ge=2 * BATCH_COST, le=8 << 30)
+    """For what is received and not stored, as bytes and as columns. When it is full, senders are held.
+
+    From 160 MiB on it holds a whole row group of ordinary lines: less of them at a time costs half as much again.
+    """
     store: StoreTable = StoreTable()
     retention: dict[str, str | int | float] = {}
     """An age such as `"3d"` by severity and for the `rest`, and `max_gb`; empty: everything is kept."""

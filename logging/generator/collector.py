@@ -63,7 +63,7 @@ class CollectorServer(Part):
     """What must have signed the hosts' certificates; without it, the CA of `collector.tls`."""
     http: str = Field("127.0.0.1:8080", pattern=r"^(127(\.[0-9]{1,3}){3}|localhost|\[::1\]):[0-9]{1,5}$")
     data: AbsolutePath = "/var/lib/cloud/logs"
-    buffer_bytes: StrictInt = Field(64 << 20, ge=1 << 20, le=8 << 30)
+    buffer_bytes: StrictInt = Field(192 << 20, ge=32 << 20, le=8 << 30)
     retention: Retention = Retention()
     program: AbsolutePath = "/usr/local/bin/cloud"
 

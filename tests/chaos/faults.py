@@ -26,6 +26,8 @@ class Fault:
     title: str
     do: Callable[[Site, random.Random], None]
     plan: Plan = _PLAIN
+    tears_files: bool = False
+    """Whether the collector is right to say that files were damaged."""
 
 
 def faults(kills: int) -> Sequence[Fault]:
@@ -58,7 +60,7 @@ def faults(kills: int) -> Sequence[Fault]:
             Plan(tcp_hosts=1, has_proxy=True),
         ),
         Fault("clock-jump", "clock 2 days on, 1 hour back, right again", jump_clock, Plan(has_clock=True)),
-        Fault("torn-file", "database file or its log torn 6 times", tear_files),
+        Fault("torn-file", "database file or its log torn 6 times", tear_files, tears_files=True),
     ]
 
 

@@ -108,7 +108,10 @@ class Site:
             if missing == 0 or (missing is not None and time.monotonic() - changed_s > QUIET_S):
                 return changed_s - begin_s
             time.sleep(_POLL_S)
-        raise TimeoutError(f"after {SETTLE_TIMEOUT_S:g} s lines are still arriving; {before} are missing")
+        raise TimeoutError(
+            f"after {SETTLE_TIMEOUT_S:g} s {before} lines are missing, and still arriving; the collector said:\n"
+            + self.collector.said()[-2000:]
+        )
 
     def judge(self, wanted: Sent, protocol: Protocol) -> Verdict:
         """What is stored of `wanted`, which hosts with `protocol` have sent."""
@@ -153,14 +156,12 @@ class Site:
         self.collector.start()
         ports: dict[Protocol, int] = {"relp": self.collector.relp_port, "tcp": self.collector.tcp_port}
         if plan.has_proxy:
-            for protocol, port in ports.items():
-                proxy = self._proxies[protocol] = Proxy(port)
+            self._proxies = {kind: Proxy(port) for kind, port in ports.items()}
+            for kind, proxy in self._proxies.items():
                 self._resources.callback(proxy.close)
-                ports[protocol] = proxy.port
-        relp: Protocol = "relp"
-        tcp: Protocol = "tcp"
-        kinds = [relp] * plan.relp_hosts + [tcp] * plan.tcp_hosts
-        for number, protocol in enumerate(kinds, 1):
+                ports[kind] = proxy.port
+        for number in range(1, plan.relp_hosts + plan.tcp_hosts + 1):
+            protocol: Protocol = "relp" if number <= plan.relp_hosts else "tcp"
             host = Host(f"compute-{number:02}", self._directory / f"h{number}", protocol, plan.lines_per_s)
             self.hosts.append(host)
             self._resources.callback(host.stop)

@@ -246,9 +246,8 @@ def test_what_an_earlier_batch_left_behind_the_bytes_that_were_read_is_not_seen(
 ) -> None:
     data = np.frombuffer((read + before).ljust(64, b"\n"), np.uint8)
     starts, ends, numbers = np.zeros(9, np.int32), np.zeros(9, np.int32), np.zeros(9, np.int64)
-    words = (data.view(np.uint64),) if scan is scan_lines else ()
     more = (numbers,) if scan is scan_relp else ()
-    count, consumed, status = scan(data, *words, 0, len(read), 64, starts, ends, *more)
+    count, consumed, status = scan(data, 0, len(read), 64, starts, ends, *more)
     assert [data[starts[each] : ends[each]].tobytes() for each in range(count)] == expected
     assert consumed <= len(read)
     assert status == INCOMPLETE
@@ -298,13 +297,13 @@ load_scans()
 starts, ends, numbers = (np.zeros(9, kind) for kind in (np.int32, np.int32, np.int64))
 def view(text):
     data = np.frombuffer(text, np.uint8)
-    return data, np.frombuffer(text, np.uint64, len(text) // 8), 0, len(text), 64, starts, ends
+    return data, 0, len(text), 64, starts, ends
 data = view(b"<13>one, and more\\n<13>two\\r\\n\\n\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff<13>thr")
 print(scan_lines(*data), starts[:2], ends[:2])
 data = view(b"7 <13>one\\n7 <13>two7 <13>t")
-print(scan_counted(data[0], *data[2:]), starts[:2], ends[:2])
+print(scan_counted(*data), starts[:2], ends[:2])
 data = view(b"5 syslog 3 one\\n6 syslog 3 two\\n7 close 0\\n")
-print(scan_relp(data[0], *data[2:], numbers), starts[:2], ends[:2], numbers[:2])
+print(scan_relp(*data, numbers), starts[:2], ends[:2], numbers[:2])
 """
 
 

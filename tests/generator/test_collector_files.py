@@ -143,7 +143,7 @@ def test_collector_toml_has_the_listeners_that_hosts_and_services_send_to() -> N
     assert tomllib.loads(text) == {
         "http": "127.0.0.1:8080",
         "data": "/srv/logs",
-        "buffer_bytes": 67108864,
+        "buffer_bytes": 201326592,
         "allow_plaintext": True,
         "listener": [
             {

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloud.logs.collector.batch import MAX_MESSAGES, Batch
+from cloud.logs.collector.compiled import Bytes
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.receivers.scan import Bytes, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,6 @@ class Views:
 
     memory: memoryview
     data: Bytes
-    words: Words
 
 
 class Intake:
@@ -47,10 +46,7 @@ class Intake:
 
     def views(self, batch: Batch) -> Views:
         if (views := self._views.get(batch)) is None:
-            words = len(batch.data) // 8
-            views = self._views[batch] = Views(
-                memoryview(batch.data), np.frombuffer(batch.data, np.uint8), np.frombuffer(batch.data, np.uint64, words)
-            )
+            views = self._views[batch] = Views(memoryview(batch.data), np.frombuffer(batch.data, np.uint8))
         return views
 
     def report(self) -> None:

@@ -9,12 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from cloud.logs.collector.batch import Offsets
+from cloud.logs.collector.compiled import Bytes, byte_at, compiled, find_byte
 
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-Words: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 Scanned: TypeAlias = tuple[int, int, int]
 
@@ -29,36 +27,32 @@ _LF, _CR, _SPACE, _ZERO, _NINE, _PRI = 0x0A, 0x0D, 0x20, 0x30, 0x39, 0x3C
 _COUNT_DIGITS = 10
 _RELP_DIGITS = 9
 _SYSLOG = np.frombuffer(b" syslog ", np.uint8)
-_LFS = np.uint64(0x0A0A0A0A0A0A0A0A)
-_SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 
 
 def load_scans() -> None:
     """Compile what is not compiled yet, so that the first message does not wait for it."""
-    data, words = np.zeros(8, np.uint8), np.zeros(1, np.uint64)
+    data = np.zeros(8, np.uint8)
     offsets, numbers = np.zeros(1, np.int32), np.zeros(1, np.int64)
-    scan_lines(data, words, 0, 8, 8, offsets, offsets)
+    scan_lines(data, 0, 8, 8, offsets, offsets)
     scan_counted(data, 0, 8, 8, offsets, offsets)
     scan_relp(data, 0, 8, 8, offsets, offsets, numbers)
 
 
-@njit(cache=True, nogil=True, boundscheck=True)
-def scan_lines(
-    data: Bytes, words: Words, begin: int, end: int, max_bytes: int, starts: Offsets, ends: Offsets
-) -> Scanned:
-    """Lines that end with LF; `words` is `data`, eight bytes at a time."""
+@compiled
+def scan_lines(data: Bytes, begin: int, end: int, max_bytes: int, starts: Offsets, ends: Offsets) -> Scanned:
+    """Lines that end with LF."""
     count = 0
     while begin < end:
-        stop = _find_lf(data, words, begin, end)
-        if stop < 0:
+        stop = find_byte(data, begin, end, _LF)
+        if stop == end:
             return count, begin, INCOMPLETE
         first = begin
-        while first < stop and _is_padding(int(data[first])):
+        while first < stop and _is_padding(byte_at(data, first)):
             first += 1
         if stop - first > max_bytes:
             return count, begin, OTHER
         last = stop
-        while last > first and _is_padding(int(data[last - 1])):
+        while last > first and _is_padding(byte_at(data, last - 1)):
             last -= 1
         if last > first:
             if count == len(starts):
@@ -70,26 +64,26 @@ def scan_lines(
     return count, begin, INCOMPLETE
 
 
-@njit(cache=True, nogil=True, boundscheck=True)
+@compiled
 def scan_counted(data: Bytes, begin: int, end: int, max_bytes: int, starts: Offsets, ends: Offsets) -> Scanned:
     """Octet-counted messages, with or without padding between them."""
     count = 0
     while True:
-        while begin < end and _is_padding(int(data[begin])):
+        while begin < end and _is_padding(byte_at(data, begin)):
             begin += 1
         if begin == end:
             return count, begin, INCOMPLETE
         first, length = _read_number(data, begin, end, _COUNT_DIGITS)
-        if first == begin or int(data[begin]) == _ZERO:
+        if first == begin or byte_at(data, begin) == _ZERO:
             return count, begin, OTHER
         if first == end:
             return count, begin, INCOMPLETE
-        if int(data[first]) != _SPACE:
+        if byte_at(data, first) != _SPACE:
             return count, begin, OTHER
         first += 1
         if first == end:
             return count, begin, INCOMPLETE
-        if int(data[first]) != _PRI or length > max_bytes:
+        if byte_at(data, first) != _PRI or length > max_bytes:
             return count, begin, OTHER
         if end - first < length:
             return count, begin, INCOMPLETE
@@ -101,7 +95,7 @@ def scan_counted(data: Bytes, begin: int, end: int, max_bytes: int, starts: Offs
         count += 1
 
 
-@njit(cache=True, nogil=True, boundscheck=True)
+@compiled
 def scan_relp(
     data: Bytes, begin: int, end: int, max_bytes: int, starts: Offsets, ends: Offsets, numbers: Numbers
 ) -> Scanned:
@@ -111,21 +105,21 @@ def scan_relp(
         at, number = _read_number(data, begin, end, _RELP_DIGITS)
         if at == begin and at < end:
             return count, begin, OTHER
-        for each in _SYSLOG:
+        for k in range(len(_SYSLOG)):
             if at == end:
                 return count, begin, INCOMPLETE
-            if int(data[at]) != int(each):
+            if byte_at(data, at) != byte_at(_SYSLOG, k):
                 return count, begin, OTHER
             at += 1
         first, length = _read_number(data, at, end, _RELP_DIGITS)
         if first == end:
             return count, begin, INCOMPLETE
-        if length == 0 or length > max_bytes or int(data[first]) != _SPACE:
+        if length == 0 or length > max_bytes or byte_at(data, first) != _SPACE:
             return count, begin, OTHER
         first += 1
         if end - first <= length:
             return count, begin, INCOMPLETE
-        if int(data[first + length]) != _LF:
+        if byte_at(data, first + length) != _LF:
             return count, begin, OTHER
         if count == len(starts):
             return count, begin, FULL
@@ -136,37 +130,17 @@ def scan_relp(
         begin = first + length + 1
 
 
-@njit(cache=True, nogil=True, boundscheck=True)
-def _find_lf(data: Bytes, words: Words, begin: int, end: int) -> int:
-    """Where the first LF is; -1 if there is none."""
-    at = begin
-    while at < end and at % 8:
-        if int(data[at]) == _LF:
-            return at
-        at += 1
-    while at + 8 <= end:
-        word = words[at // 8] ^ _LFS
-        if ~(((word & _SEVENS) + _SEVENS) | word | _SEVENS) != 0:  # some byte is 0, which was LF; sums carry nowhere
-            break
-        at += 8
-    while at < end:
-        if int(data[at]) == _LF:
-            return at
-        at += 1
-    return -1
-
-
-@njit(cache=True, nogil=True, boundscheck=True)
+@compiled
 def _read_number(data: Bytes, begin: int, end: int, max_digits: int) -> tuple[int, int]:
     """Where the digits at `begin` end, at most `max_digits` of them, and what they say."""
     at = begin
     number = 0
-    while at < end and at - begin < max_digits and _ZERO <= int(data[at]) <= _NINE:
-        number = number * 10 + int(data[at]) - _ZERO
+    while at < end and at - begin < max_digits and _ZERO <= byte_at(data, at) <= _NINE:
+        number = number * 10 + byte_at(data, at) - _ZERO
         at += 1
     return at, number
 
 
-@njit(cache=True, nogil=True, boundscheck=True)
+@compiled
 def _is_padding(byte: int) -> bool:
     return byte in (_LF, _CR, 0)

@@ -77,7 +77,7 @@ class SyslogFrames:
     def scan(self, intake: Intake, views: Views, begin: int, end: int, limit: int) -> Scanned:
         starts, ends = intake.starts[:limit], intake.ends[:limit]
         if self._framer.steady == "lf":
-            return scan_lines(views.data, views.words, begin, end, self._max_bytes, starts, ends)
+            return scan_lines(views.data, begin, end, self._max_bytes, starts, ends)
         return scan_counted(views.data, begin, end, self._max_bytes, starts, ends)
 
     def feed(self, data: bytes) -> Iterator[Message]:
