@@ -106,6 +106,15 @@ def test_close_is_answered_behind_what_it_was_preceded_by() -> None:
         wait_until(lambda: made.count("listener_connections") == 0, what="the connection's end")
 
 
+def test_close_of_a_peer_that_waits_for_nothing_ends_its_connection_and_no_other() -> None:
+    with receiving(RELP) as made, made.connect_relp() as sender, made.connect_relp() as other:
+        sender.sendall(b"2 close 0\n")
+        assert read_exactly(sender, 99) == b"2 rsp 0\n0 serverclose 0\n"
+        wait_until(lambda: made.count("listener_connections") == 1, what="the connection's end")
+        other.sendall(syslog(2, b"<13>later"))
+        assert made.wait_for(1) == [b"<13>later"]
+
+
 def test_an_empty_message_is_confirmed_and_nothing_is_stored() -> None:
     with receiving(RELP) as made, made.connect_relp() as sender:
         sender.sendall(b"2 syslog 0\n3 syslog 0 \n")

@@ -99,12 +99,12 @@ class Connection:
             return True
         if progress is Progress.AGAIN:
             self._shared.watch.again(self)
+        self._account(self._stream.held_bytes)  # first: the answers may be the last thing that this connection does
         if self.session is not None and progress is not Progress.NOTHING:
             self._shared.relp_read_s = time.monotonic()
             self.flush()
         else:
             self._arm()
-        self._account(self._stream.held_bytes)
         return progress is not Progress.NOTHING
 
     def flush(self) -> None:
@@ -180,7 +180,9 @@ class Connection:
         return Stream(frames, source, self._shared.intake)
 
     def _arm(self) -> None:
-        """Wait for what there is to be done."""
+        """Wait for what there is to be done; nothing is where the connection has ended."""
+        if self._has_ended:
+            return
         events = READ if self.is_shaking_hands or self._may_read else 0
         if self.session is not None and self.session.output:
             events |= WRITE
