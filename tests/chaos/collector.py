@@ -85,8 +85,8 @@ class Collector:
         self._signal(signal.SIGCONT)
 
     def committed_rows(self) -> int:
-        """The number of the last row that is stored."""
-        return int(self._http.get("/readyz").json()["row_id"])
+        """The number of the last row that is stored; `httpx.HTTPError` while it does not answer, or says it stalls."""
+        return int(self._http.get("/readyz").raise_for_status().json()["row_id"])
 
     def runs(self, host: str, *, in_flight: bool) -> Sequence[Mapping[str, Any]]:
         """What it says of every run of `host`."""

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import httpx
-
+from tests.chaos.accounts import respooled
 from tests.chaos.site import Plan, Site
-from tests.waiting import wait_until
 
 _PLAIN = Plan()
-_STORES_TIMEOUT_S = 30.0
 _DAY_S = 86_400
 
 
@@ -28,6 +25,10 @@ class Fault:
     plan: Plan = _PLAIN
     tears_files: bool = False
     """Whether the collector is right to say that files were damaged."""
+
+
+class FaultError(Exception):
+    """A fault had no effect, and what follows would prove nothing."""
 
 
 def faults(kills: int) -> Sequence[Fault]:
@@ -73,7 +74,7 @@ def kill_collector(site: Site, chance: random.Random, times: int) -> None:
             time.sleep(chance.uniform(0, 2.5))
             continue
         site.collector.wait_until_ready()
-        _wait_for_rows(site)
+        site.wait_for_rows()
         time.sleep(chance.expovariate(2.5))
     site.collector.kill()
     site.collector.start()
@@ -102,9 +103,10 @@ def restart_rsyslogd_without_collector(site: Site, chance: random.Random, times:
         time.sleep(chance.uniform(0.5, 2))
         for host in site.hosts:
             host.stop_rsyslogd()
+            site.respooled += respooled(host.spool)
             host.start_rsyslogd()
         site.collector.start()
-        _wait_for_rows(site)
+        site.wait_for_rows()
 
 
 def kill_rsyslogd_without_collector(site: Site, chance: random.Random, times: int) -> None:
@@ -116,7 +118,7 @@ def kill_rsyslogd_without_collector(site: Site, chance: random.Random, times: in
             host.kill_rsyslogd()
             host.start_rsyslogd()
         site.collector.start()
-        _wait_for_rows(site)
+        site.wait_for_rows()
 
 
 def fill_disk(site: Site, chance: random.Random, seconds: float) -> None:
@@ -127,6 +129,8 @@ def fill_disk(site: Site, chance: random.Random, seconds: float) -> None:
     while time.monotonic() < end_s:
         disk.fill()
         time.sleep(0.5)
+    if "store refuses" not in site.collector.said():
+        raise FaultError("the collector has not noticed a full disk")
     disk.clear()
 
 
@@ -162,28 +166,31 @@ def jump_clock(site: Site, chance: random.Random) -> None:
     assert clock is not None
     for shift_s in (2 * _DAY_S, -3600, 0, 2 * _DAY_S):
         clock.shift_s(shift_s)
-        _wait_for_rows(site)
+        site.wait_for_rows()
         time.sleep(2)
     site.collector.kill()
     clock.shift_s(-3600)
     site.collector.start()
-    _wait_for_rows(site)
+    site.wait_for_rows()
     clock.shift_s(0)
-    _wait_for_rows(site)
+    site.wait_for_rows()
+    days = {path.name[:15] for path in site.collector.data.glob("logs-*.duckdb")}
+    if len(days) < 2:
+        raise FaultError("the collector has not noticed a clock that jumps")
 
 
 def tear_files(site: Site, chance: random.Random) -> None:
     """While the collector is down, a file is cut short or gets bytes that are not its own; then its log."""
     for tear in (cut_short, overwrite, overwrite_head):
         site.collector.stop()  # all is in the file
-        tear(_newest(site, "logs-*.duckdb"), chance)
+        tear(newest(site, "logs-*.duckdb"), chance)
         site.collector.start()
-        _wait_for_rows(site, 2000)
+        site.wait_for_rows(2000)
     for tear in (cut_short, overwrite, overwrite):
         site.collector.kill()  # the last rows are in its log
-        tear(_newest(site, "logs-*.duckdb.wal"), chance)
+        tear(newest(site, "logs-*.duckdb.wal"), chance)
         site.collector.start()
-        _wait_for_rows(site, 2000)
+        site.wait_for_rows(2000)
 
 
 def cut_short(path: Path, chance: random.Random) -> None:
@@ -208,22 +215,6 @@ def _write(path: Path, position: int, garbage: bytes) -> None:
         file.write(garbage[: size - position])
 
 
-def _newest(site: Site, pattern: str) -> Path:
+def newest(site: Site, pattern: str) -> Path:
+    """The file of the store that was written last."""
     return max(site.collector.data.glob(pattern), key=lambda path: path.stat().st_mtime)
-
-
-def _wait_for_rows(site: Site, more: int = 1) -> None:
-    """Return when the collector has stored `more` rows than it has now."""
-    begin: int | None = None
-
-    def has_more() -> bool:
-        nonlocal begin
-        try:
-            now = site.collector.committed_rows()
-        except httpx.HTTPError:
-            return False
-        if begin is None:
-            begin = now
-        return now >= begin + more
-
-    wait_until(has_more, _STORES_TIMEOUT_S, "more rows")

@@ -26,6 +26,11 @@ class Host:
     def log_directory(self) -> Path:
         return self._tree / "var/log/nova"
 
+    @property
+    def spool(self) -> Path:
+        """Where rsyslogd keeps what it could not send before it was stopped."""
+        return self._tree / "var/spool/rsyslog"
+
     def start(self, port: int) -> None:
         """Render, and start rsyslogd and the service."""
         where = {

@@ -69,6 +69,12 @@ def _result(outcomes: Sequence[Outcome], kills: int, seed: int) -> Result:
     ]
     if unwritten:
         notes.append(f"Lines that a killed rsyslogd had taken and not yet written to nova.log: {unwritten}.")
+    notes += [
+        f"{outcome.fault.title}: {respooled:,} lines stood out of order in the rsyslogds' own spools; what one has in hand"
+        " when it is stopped, at most a batch, it puts behind what waits."
+        for outcome in outcomes
+        if (respooled := outcome.accounts[0].respooled)
+    ]
     slowest = max(outcomes, key=lambda outcome: outcome.recovery_s, default=None)
     if slowest is not None:
         notes.append(f"Longest until nothing more came: {slowest.recovery_s:.0f} s ({slowest.fault.title}).")

@@ -28,6 +28,7 @@ from tests.waiting import wait_until
 STEADY_LINES = 200
 """How many lines of each host are stored before anything happens."""
 STEADY_TIMEOUT_S = 30.0
+ROWS_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 150.0
 QUIET_S = 20.0  # rsyslogd tries again within 10 s, and sends a line every second
 GAPS_TIMEOUT_S = 75.0  # the collector calls a hole a gap after 30 s, at most 60
@@ -61,6 +62,8 @@ class Site:
         self._proxies: dict[Protocol, Proxy] = {}
         self.disk: SmallDisk | None = None
         self.clock: Clock | None = None
+        self.respooled = 0
+        """How many lines rsyslogds had, when they were stopped, put into their spools behind later ones."""
         self._rows = self._directory / "rows.parquet"
 
     def __enter__(self) -> Self:
@@ -92,12 +95,28 @@ class Site:
             lambda: all(self._stored(host) >= STEADY_LINES for host in self.hosts), STEADY_TIMEOUT_S, "a steady state"
         )
 
+    def wait_for_rows(self, more: int = 1) -> None:
+        """Return when the collector has stored `more` rows than it has now, or than when it answers first."""
+        begin: int | None = None
+
+        def has_more() -> bool:
+            nonlocal begin
+            try:
+                now = self.collector.committed_rows()
+            except httpx.HTTPError:
+                return False
+            if begin is None:
+                begin = now
+            return now >= begin + more
+
+        wait_until(has_more, ROWS_TIMEOUT_S, "more rows")
+
     def silence(self) -> None:
         """The services log no more; the hosts' marks go on."""
         for host in self.hosts:
             host.sender.stop()
 
-    def settle(self, wanted: Sent) -> float:
+    def settle(self, wanted: Sent, quiet_s: float = QUIET_S) -> float:
         """Wait until `wanted` is stored, or no more of it comes; the seconds that it took, without the last quiet."""
         begin_s = changed_s = time.monotonic()
         before: int | None = -1
@@ -105,7 +124,7 @@ class Site:
             missing = self._missing(wanted)
             if missing != before:
                 before, changed_s = missing, time.monotonic()
-            if missing == 0 or (missing is not None and time.monotonic() - changed_s > QUIET_S):
+            if missing == 0 or (missing is not None and time.monotonic() - changed_s > quiet_s):
                 return changed_s - begin_s
             time.sleep(_POLL_S)
         raise TimeoutError(

@@ -25,11 +25,13 @@ class Account:
     """As it was when nothing more came by itself."""
     after: Verdict
     """After backfill."""
+    respooled: int = 0
+    """How many lines their rsyslogds had brought out of order themselves."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether every line is stored, once and in order."""
-        return self.after == Verdict(0, 0, 0)
+        """Whether every line is stored, once and in the order in which rsyslogd has sent it."""
+        return not (self.after.missing or self.after.doubled) and self.after.out_of_order <= self.respooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,6 @@ def finish(site: Site, fault: Fault, begin_s: float, healed_s: float) -> Outcome
         time.monotonic() - begin_s,
         recovery_s,
         handed_over - everything.services_lines,
-        [Account(each, wanted[each].count, before[each], after[each]) for each in protocols],
+        [Account(each, wanted[each].count, before[each], after[each], site.respooled) for each in protocols],
         complaints,
     )
