@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.chaos.sender import MARKER
 
+Line = tuple[str, int]
+"""A start id and a number."""
 _SPOOLED = re.compile(rb'start=\\?"([0-9A-F]+)\\?" n=\\?"([0-9]+)')
 _IDENTITY = re.compile(rb'\[line@32473 host="([^"]+)" start="([^"]+)" n="([0-9]+)"\]')
 
@@ -39,17 +41,17 @@ def sent(log_directories: Iterable[Path]) -> Sent:
     return Sent(dict(numbers), lines)
 
 
-def respooled(spool: Path) -> int:
-    """How many lines stand behind later ones of the same start id in a stopped rsyslogd's spool.
+def respooled(spool: Path) -> set[Line]:
+    """The lines that stand behind later ones of the same start id in a stopped rsyslogd's spool.
 
     What it had taken from its queue and could not send, at most a batch, it puts at the queue's end when it stops.
     """
-    highest: defaultdict[bytes, int] = defaultdict(int)
-    late: set[tuple[bytes, int]] = set()
+    highest: defaultdict[str, int] = defaultdict(int)
+    late: set[Line] = set()
     for path in sorted(spool.glob("nova_fwd.????????")):
-        for start, digits in _SPOOLED.findall(path.read_bytes()):
-            number = int(digits)
+        for start_text, digits in _SPOOLED.findall(path.read_bytes()):
+            start, number = start_text.decode(), int(digits)
             if number < highest[start]:
                 late.add((start, number))
             highest[start] = max(highest[start], number)
-    return len(late)
+    return late

@@ -103,7 +103,7 @@ def restart_rsyslogd_without_collector(site: Site, chance: random.Random, times:
         time.sleep(chance.uniform(0.5, 2))
         for host in site.hosts:
             host.stop_rsyslogd()
-            site.respooled += respooled(host.spool)
+            site.respooled |= respooled(host.spool)
             host.start_rsyslogd()
         site.collector.start()
         site.wait_for_rows()

@@ -1,5 +1,6 @@
 """What became of what was sent: a store's rows against the hosts' own logs."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from cloud.logs.collector.storage.export import Wanted
 from cloud.logs.query.store_admin import open_admin
-from tests.chaos.accounts import Sent
+from tests.chaos.accounts import Line, Sent
 
 _ROWS = """
     CREATE TABLE stored AS
@@ -19,8 +20,8 @@ _ROWS = """
 _MISSING = "SELECT count(*) FROM sent WHERE (start, number) NOT IN (SELECT (start, number) FROM stored)"
 _DOUBLED = "SELECT count(*) - count(DISTINCT (start, number)) FROM stored"
 _OUT_OF_ORDER = """
-    SELECT count(*) FROM (
-      SELECT number, max(number) OVER (
+    SELECT count(*), count(*) FILTER ((start, number) NOT IN (SELECT (start, number) FROM respooled)) FROM (
+      SELECT start, number, max(number) OVER (
         PARTITION BY start ORDER BY row_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS highest
       FROM stored WHERE NOT is_filled)
     WHERE number < highest
@@ -35,6 +36,8 @@ class Verdict:
     doubled: int
     out_of_order: int
     """Stored, other than by backfill, after a higher number of the same start id."""
+    unexplained: int
+    """Those of them that their rsyslogd had not itself put behind higher numbers."""
 
 
 def export(data: Path, url: str, target: Path) -> None:
@@ -44,17 +47,18 @@ def export(data: Path, url: str, target: Path) -> None:
         admin.export(Wanted(), target)
 
 
-def judge(rows: Path, hosts: list[str], sent: Sent) -> Verdict:
+def judge(rows: Path, hosts: list[str], sent: Sent, respooled: Collection[Line]) -> Verdict:
     """`rows` are those of an export; of `hosts` alone, which have sent what is in `sent`, and maybe more since."""
-    starts, numbers = [], []
-    for start, of_run in sent.numbers.items():
-        starts += [start] * len(of_run)
-        numbers += list(of_run)
-    table = pa.table({"start": pa.array(starts, pa.string()), "number": pa.array(numbers, pa.uint64())})
     with duckdb.connect() as connection:
-        connection.register("sent", table)
+        connection.register("sent", _table((start, n) for start, of_run in sent.numbers.items() for n in of_run))
+        connection.register("respooled", _table(respooled))
         connection.execute(_ROWS, {"file": str(rows), "hosts": hosts})
-        missing, doubled, out_of_order = (
-            int(connection.execute(question).fetchall()[0][0]) for question in (_MISSING, _DOUBLED, _OUT_OF_ORDER)
-        )
-    return Verdict(missing, doubled, out_of_order)
+        [(missing,)] = connection.execute(_MISSING).fetchall()
+        [(doubled,)] = connection.execute(_DOUBLED).fetchall()
+        [(out_of_order, unexplained)] = connection.execute(_OUT_OF_ORDER).fetchall()
+    return Verdict(missing, doubled, out_of_order, unexplained)
+
+
+def _table(lines: Iterable[Line]) -> pa.Table:
+    starts, numbers = zip(*lines, strict=True) if (lines := list(lines)) else ((), ())
+    return pa.table({"start": pa.array(starts, pa.string()), "number": pa.array(numbers, pa.uint64())})

@@ -16,7 +16,7 @@ from typing import Self
 import httpx
 
 from cloud.logs.collector.store import StoreError
-from tests.chaos.accounts import Sent, sent
+from tests.chaos.accounts import Line, Sent, sent
 from tests.chaos.clock import Clock
 from tests.chaos.collector import ROOT, Collector
 from tests.chaos.disk import SmallDisk
@@ -62,7 +62,7 @@ class Site:
         self._proxies: dict[Protocol, Proxy] = {}
         self.disk: SmallDisk | None = None
         self.clock: Clock | None = None
-        self.respooled = 0
+        self.respooled: set[Line] = set()
         """How many lines rsyslogds had, when they were stopped, put into their spools behind later ones."""
         self._rows = self._directory / "rows.parquet"
 
@@ -134,7 +134,7 @@ class Site:
 
     def judge(self, wanted: Sent, protocol: Protocol) -> Verdict:
         """What is stored of `wanted`, which hosts with `protocol` have sent."""
-        return judge(self._rows, [host.name for host in self.of(protocol)], wanted)
+        return judge(self._rows, [host.name for host in self.of(protocol)], wanted, self.respooled)
 
     def export(self) -> None:
         """Take all rows for `judge`, whether the collector runs or not."""

@@ -43,5 +43,5 @@ def test_each_line_is_stored_once_and_in_order_whatever_was_killed_and_torn() ->
         site.collector.stop()
         site.export()
         assert wanted.count > 3000
-        assert site.judge(wanted, "relp") == Verdict(0, 0, 0)
+        assert site.judge(wanted, "relp") == Verdict(0, 0, 0, 0)
         assert site.collector.exit_codes == [0, 0]

@@ -25,13 +25,11 @@ class Account:
     """As it was when nothing more came by itself."""
     after: Verdict
     """After backfill."""
-    respooled: int = 0
-    """How many lines their rsyslogds had brought out of order themselves."""
 
     @property
     def is_whole(self) -> bool:
         """Whether every line is stored, once and in the order in which rsyslogd has sent it."""
-        return not (self.after.missing or self.after.doubled) and self.after.out_of_order <= self.respooled
+        return not (self.after.missing or self.after.doubled or self.after.unexplained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,9 @@ class Outcome:
     fault: Fault
     seconds: float
     recovery_s: float
-    """From the end of the fault until nothing more came."""
+    """From the end of the fault until nothing more came, and at least as long as the services went on."""
     unwritten: int
-    """Lines that rsyslogd had taken and not even written to the host's own log."""
+    """Lines that were in rsyslogd's socket when it ended, or in it, and not even in the host's own log."""
     accounts: Sequence[Account]
     complaints: Sequence[str] = field(default=())
     """What went wrong beside the lines: an exit code, a backfill that says that something is missing."""
@@ -70,8 +68,7 @@ def finish(site: Site, fault: Fault, begin_s: float, healed_s: float) -> Outcome
     protocols: list[Protocol] = ["relp", "tcp"] if site.of("tcp") else ["relp"]
     wanted = {protocol: site.sent(protocol) for protocol in protocols}
     everything = site.sent()
-    site.settle(everything)
-    recovery_s = time.monotonic() - healed_s
+    recovery_s = time.monotonic() - healed_s + site.settle(everything)
     site.export()
     before = {protocol: site.judge(wanted[protocol], protocol) for protocol in protocols}
     complaints = site.backfill()
@@ -88,6 +85,6 @@ def finish(site: Site, fault: Fault, begin_s: float, healed_s: float) -> Outcome
         time.monotonic() - begin_s,
         recovery_s,
         handed_over - everything.services_lines,
-        [Account(each, wanted[each].count, before[each], after[each], site.respooled) for each in protocols],
+        [Account(each, wanted[each].count, before[each], after[each]) for each in protocols],
         complaints,
     )

@@ -240,19 +240,6 @@ def test_what_was_committed_survives_kill_9_and_nothing_is_there_twice(tmp_path:
         store.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or subprocess.call(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL
-    ):
-        pytest.skip("mounting a small file system takes root")
-    yield disk
-    subprocess.check_call(["umount", "-l", disk])
-
-
 def fill(disk: Path, free_bytes: int = 0) -> Path:
     """Leave so much room; the file that takes the rest."""
     filler, room = disk / "filler", os.statvfs(disk)

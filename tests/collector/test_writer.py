@@ -1,6 +1,5 @@
 import itertools
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -403,19 +402,6 @@ def test_with_the_real_store_many_small_batches_arrive_in_order_and_memory_stays
         rows = store.query(f"SELECT message FROM {table.sql_name} ORDER BY row_id", {})  # noqa: S608 - our own name
     assert rows.column("message").to_pylist() == [str(number) for number in range(20_000)]
     store.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or subprocess.call(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL
-    ):
-        pytest.skip("mounting a small file system takes root")
-    yield disk
-    subprocess.check_call(["umount", "-l", disk])
 
 
 def test_the_writer_keeps_its_rows_while_the_disk_is_full(running: Running, small_disk: Path) -> None:

@@ -108,16 +108,25 @@ def _closest(data: Bytes, start: int, end: int, observed_us: int) -> int:
 
 
 @compiled
-def _host_end(data: Bytes, start: int, end: int) -> int:
-    """Where a hostname ends, before a space and something; `start` where there is none, -1 where it is not ASCII."""
+def _word_end(data: Bytes, start: int, end: int, longest: int, closing: int, other: int) -> int:
+    """Where a space, `closing` or `other` stands; `end`, or one beyond `longest`, without; -1 where it is not ASCII."""
     at = start
-    while at < end and at - start <= _MAX_HOST:
+    while at < end and at - start <= longest:
         character = byte_at(data, at)
-        if character in (_SPACE, _COLON, _OPEN):
-            break
+        if character in (_SPACE, closing, other):
+            return at
         if character < _SPACE or character > 126:
             return -1
         at += 1
+    return at
+
+
+@compiled
+def _host_end(data: Bytes, start: int, end: int) -> int:
+    """Where a hostname ends, before a space and something; `start` where there is none, -1 where it is not ASCII."""
+    at = _word_end(data, start, end, _MAX_HOST, _COLON, _OPEN)
+    if at == -1:
+        return -1
     if at == start or at - start > _MAX_HOST or at + 1 >= end or byte_at(data, at) != _SPACE:
         return start
     following = byte_at(data, at + 1)
@@ -130,28 +139,18 @@ def _host_end(data: Bytes, start: int, end: int) -> int:
 def _read_tag(data: Bytes, start: int, end: int, found: npt.NDArray[np.int64]) -> int:
     """1 for `tag:` or `tag[pid]:`, 0 for none, -1 where it is not ASCII; `found[BODY]` is set unless it is -1."""
     found[BODY] = start
-    at = start
-    while at < end and at - start <= _MAX_TAG:
-        character = byte_at(data, at)
-        if character in (_SPACE, _COLON, _OPEN):
-            break
-        if character < _SPACE or character > 126:
-            return -1
-        at += 1
+    at = _word_end(data, start, end, _MAX_TAG, _COLON, _OPEN)
+    if at == -1:
+        return -1
     if at == start or at - start > _MAX_TAG or at >= end:
         return 0
     tag_end = at
     pid = -1
     if byte_at(data, at) == _OPEN:
         pid = at + 1
-        at = pid
-        while at < end and at - pid <= _MAX_PID:
-            character = byte_at(data, at)
-            if character in (_SPACE, _CLOSE):
-                break
-            if character < _SPACE or character > 126:
-                return -1
-            at += 1
+        at = _word_end(data, pid, end, _MAX_PID, _CLOSE, _CLOSE)
+        if at == -1:
+            return -1
         if at == pid or at - pid > _MAX_PID or at >= end or byte_at(data, at) != _CLOSE:
             return 0
         at += 1

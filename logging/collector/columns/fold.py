@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from cloud.logs.collector.columns.bytes import hash_of, is_same
 from cloud.logs.collector.columns.kernel import STRINGS
-from cloud.logs.collector.columns.views import INLINE_BYTES, RECEIVED, UNESCAPED, Cells, set_view
+from cloud.logs.collector.columns.views import BATCH_BUFFER, INLINE_BYTES, UNESCAPED_BUFFER, Cells, set_view
 from cloud.logs.collector.compiled import Bytes, compiled, copy_bytes, put_byte
 from cloud.logs.collector.row import FOLDED, SEPARATOR
 
@@ -63,9 +63,9 @@ def fold(
                     put_byte(target, at + k, byte & 0xFF)
             else:
                 buffer, start = int(second & _WORD_MASK), int(second >> 32)
-                if buffer == RECEIVED:
+                if buffer == BATCH_BUFFER:
                     copy_bytes(received, start, start + length, target, at)
-                elif buffer == UNESCAPED:
+                elif buffer == UNESCAPED_BUFFER:
                     copy_bytes(unescaped, start, start + length, target, at)
                 else:
                     copy_bytes(written, start, start + length, target, at)

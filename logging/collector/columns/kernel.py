@@ -8,7 +8,7 @@ import numpy.typing as npt
 from cloud.logs.collector.columns import bsd, cee, header, nova_context, structured_data, timestamp
 from cloud.logs.collector.columns.bytes import Words, is_ascii, is_same, starts_with
 from cloud.logs.collector.columns.utf8 import is_utf8
-from cloud.logs.collector.columns.views import RECEIVED, UNESCAPED, Cells, set_view
+from cloud.logs.collector.columns.views import BATCH_BUFFER, UNESCAPED_BUFFER, Cells, set_view
 from cloud.logs.collector.compiled import Bytes, byte_at, compiled, copy_bytes, put_byte
 from cloud.logs.collector.row import SKEW_S, Flag
 
@@ -182,7 +182,7 @@ def _read_5424(
         if at == -1:
             return -1
         if at - first > 1 or byte_at(data, first) != _MINUS:
-            _set(cells, is_valid, column, row, data, RECEIVED, first, at)
+            _set(cells, is_valid, column, row, data, BATCH_BUFFER, first, at)
     first = at + 1
     if not structured_data.read_structured_data(data, first, end, known_start, known_end, sd):
         return -1
@@ -192,7 +192,7 @@ def _read_5424(
         text_end = int(sd[structured_data.IDENTITY])
         large[SEQUENCE, row] = _number(data, int(sd[structured_data.NUMBER]), sd_end - 2)
     if text_end > first and byte_at(data, first) != _MINUS:
-        _set(cells, is_valid, STRUCTURED_DATA, row, data, RECEIVED, first, text_end)
+        _set(cells, is_valid, STRUCTURED_DATA, row, data, BATCH_BUFFER, first, text_end)
     body = min(sd_end + 1, end)
     return body + len(_BYTE_ORDER_MARK) if starts_with(data, body, end, _BYTE_ORDER_MARK) else body
 
@@ -219,7 +219,7 @@ def _read_3164(
         small[HAS_TIMESTAMP, row] = 1
     for column, place in ((HOSTNAME, bsd.HOST_START), (APP_NAME, bsd.TAG_START), (PROCID, bsd.PID_START)):
         if found[place] != -1:
-            _set(cells, is_valid, column, row, data, RECEIVED, int(found[place]), int(found[place + 1]))
+            _set(cells, is_valid, column, row, data, BATCH_BUFFER, int(found[place]), int(found[place + 1]))
     return int(found[bsd.BODY])
 
 
@@ -288,7 +288,7 @@ def _read_cee(
             if used == -1:
                 return -1
     if not has_message:
-        _set(cells, is_valid, MESSAGE, row, data, RECEIVED, start, end)
+        _set(cells, is_valid, MESSAGE, row, data, BATCH_BUFFER, start, end)
     if rest == 0:
         return used
     at = used
@@ -297,7 +297,7 @@ def _read_cee(
             put_byte(unescaped, at, 123 if at == used else 44)  # { or ,
             at = cee.write_member(data, members, number, unescaped, at + 1)
     put_byte(unescaped, at, 125)  # }
-    _set(cells, is_valid, FIELDS, row, unescaped, UNESCAPED, used, at + 1)
+    _set(cells, is_valid, FIELDS, row, unescaped, UNESCAPED_BUFFER, used, at + 1)
     return at + 1
 
 
@@ -338,14 +338,14 @@ def _set_text(
     start, end = int(members[number, cee.VALUE_START]), int(members[number, cee.VALUE_END])
     kind = members[number, cee.KIND]
     if kind == cee.INTEGER:
-        _set(cells, is_valid, column, row, data, RECEIVED, start, end)
+        _set(cells, is_valid, column, row, data, BATCH_BUFFER, start, end)
         return used
     if kind == cee.STRING:
-        _set(cells, is_valid, column, row, data, RECEIVED, start + 1, end - 1)
+        _set(cells, is_valid, column, row, data, BATCH_BUFFER, start + 1, end - 1)
         return used
     after = cee.unescape(data, start + 1, end - 1, unescaped, used)
     if after != -1:
-        _set(cells, is_valid, column, row, unescaped, UNESCAPED, used, after)
+        _set(cells, is_valid, column, row, unescaped, UNESCAPED_BUFFER, used, after)
     return after
 
 
@@ -363,7 +363,7 @@ def _read_plain(
 ) -> int:
     """Fill the columns of a body that is text; the new end of the unescaped bytes."""
     if nova_context.read_nova_line(data, start, end, found):
-        _set(cells, is_valid, LOGGER, row, data, RECEIVED, start, int(found[nova_context.LOGGER_END]))
+        _set(cells, is_valid, LOGGER, row, data, BATCH_BUFFER, start, int(found[nova_context.LOGGER_END]))
         first, after = int(found[nova_context.USER_START]), int(found[nova_context.USER_END])
         if after - first > 1 or byte_at(data, first) != _MINUS:
             at = used + len(_USER_BEGIN)
@@ -372,7 +372,7 @@ def _read_plain(
             at += after - first
             copy_bytes(_USER_END, 0, len(_USER_END), unescaped, at)
             at += len(_USER_END)
-            _set(cells, is_valid, FIELDS, row, unescaped, UNESCAPED, used, at)
+            _set(cells, is_valid, FIELDS, row, unescaped, UNESCAPED_BUFFER, used, at)
             used = at
         first, after = int(found[nova_context.PROJECT_START]), int(found[nova_context.PROJECT_END])
         if after - first == 1 and byte_at(data, first) == _MINUS:
@@ -380,14 +380,14 @@ def _read_plain(
         start = int(found[nova_context.TEXT_START])
     else:
         nova_context.read_nova_context(data, start, end, found)
-    _set(cells, is_valid, MESSAGE, row, data, RECEIVED, start, end)
+    _set(cells, is_valid, MESSAGE, row, data, BATCH_BUFFER, start, end)
     first = int(found[nova_context.REQUEST_START])
     if first != -1:
-        _set(cells, is_valid, REQUEST_ID, row, data, RECEIVED, first, first + nova_context.REQUEST_BYTES)
+        _set(cells, is_valid, REQUEST_ID, row, data, BATCH_BUFFER, first, first + nova_context.REQUEST_BYTES)
     first = int(found[nova_context.PROJECT_START])
     if first != -1:
-        _set(cells, is_valid, PROJECT, row, data, RECEIVED, first, int(found[nova_context.PROJECT_END]))
+        _set(cells, is_valid, PROJECT, row, data, BATCH_BUFFER, first, int(found[nova_context.PROJECT_END]))
     first = int(found[nova_context.INSTANCE_START])
     if first != -1:
-        _set(cells, is_valid, INSTANCE, row, data, RECEIVED, first, first + nova_context.UUID_BYTES)
+        _set(cells, is_valid, INSTANCE, row, data, BATCH_BUFFER, first, first + nova_context.UUID_BYTES)
     return used

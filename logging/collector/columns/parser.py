@@ -32,7 +32,7 @@ from cloud.logs.collector.columns.kernel import (
 )
 from cloud.logs.collector.columns.rows import Rows
 from cloud.logs.collector.columns.verify import mark_unverified
-from cloud.logs.collector.columns.views import INLINE_BYTES, WRITTEN, Cells, Views
+from cloud.logs.collector.columns.views import INLINE_BYTES, WRITTEN_BUFFER, Cells, Views
 from cloud.logs.collector.compiled import WORD_BYTES
 from cloud.logs.collector.framing import Message
 from cloud.logs.collector.lines import Run
@@ -223,7 +223,7 @@ class _Sheet:
             return struct.pack("<i12s", len(value), value)
         start = len(self._written)
         self._written += value
-        return struct.pack("<i4sii", len(value), value[:4], WRITTEN, start)
+        return struct.pack("<i4sii", len(value), value[:4], WRITTEN_BUFFER, start)
 
 
 def _numbers(name: str, values: npt.NDArray[np.integer[Any]], is_valid: Flags | None = None) -> pa.Array:

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from cloud.logs.collector.compiled import Bytes, compiled, join_halves, word_at
 
-RECEIVED, UNESCAPED, WRITTEN = 0, 1, 2
+BATCH_BUFFER, UNESCAPED_BUFFER, WRITTEN_BUFFER = range(3)
 """The buffers that a view may point into: the batch, what a kernel has rewritten, what Python has added."""
 VIEW_BYTES = 16
 INLINE_BYTES = 12  # a value of up to so many bytes stands in the view itself (Arrow columnar format, 1.4)
