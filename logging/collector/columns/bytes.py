@@ -3,11 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from cloud.logs.collector.compiled import WORD_BYTES, Bytes, byte_at, compiled, word_at
+from cloud.logs.collector.compiled import WORD_BYTES, Bytes, byte_at, compiled, inlined, word_at
 
 Words = npt.NDArray[np.uint64]
 """The same memory as a buffer's bytes, eight at a time."""
-_LOW, _FACTOR = (1 << 58) - 1, 0x9E3779B97F4A7C15 >> 6
+HASH_BITS = 58
+_LOW, _FACTOR = (1 << HASH_BITS) - 1, 0x9E3779B97F4A7C15 >> 6
+_TOP = 63  # the bits of a word that _LOW leaves out
 _HIGH_BITS = np.uint64(0x8080808080808080)
 
 
@@ -39,17 +41,21 @@ def is_same(data: Bytes, first: int, second: int, length: int) -> bool:
 
 @compiled
 def hash_of(data: Bytes, start: int, end: int) -> int:
-    """A number of 24 bits that is the same for the same bytes."""
+    """A number of HASH_BITS bits that is the same for the same bytes. Reads up to seven bytes beyond `end`."""
     value = end - start
-    at = start
-    while at + WORD_BYTES <= end:
-        value = ((value ^ (word_at(data, at) & _LOW)) * _FACTOR) & _LOW
-        value ^= value >> 29
-        at += WORD_BYTES
-    while at < end:
-        value = ((value ^ byte_at(data, at)) * _FACTOR) & _LOW
-        at += 1
-    return value >> 34
+    for at in range(start, end, WORD_BYTES):
+        word = word_at(data, at)
+        if end - at < WORD_BYTES:
+            word &= (1 << (8 * (end - at))) - 1
+        value = mixed(value ^ word) ^ ((word >> HASH_BITS) & _TOP)
+    return value
+
+
+@inlined
+def mixed(value: int) -> int:
+    """A number of HASH_BITS bits, each of which depends on many of the lower bits of `value`."""
+    product = ((value & _LOW) * _FACTOR) & _LOW
+    return product ^ (product >> 29)
 
 
 @compiled

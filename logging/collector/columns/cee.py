@@ -7,7 +7,8 @@ parser: keys or numbers with a second way of writing them, a key that comes twic
 import numpy as np
 import numpy.typing as npt
 
-from cloud.logs.collector.compiled import Bytes, byte_at, compiled, copy_bytes, put_byte
+from cloud.logs.collector.columns.bytes import hash_of
+from cloud.logs.collector.compiled import WORD_BYTES, Bytes, byte_at, compiled, copy_bytes, inlined, put_byte, word_at
 
 KEY_START, KEY_END, VALUE_START, VALUE_END, KIND, COLUMN = range(6)
 """What a row of `members` holds; COLUMN is for whoever has read them."""
@@ -24,6 +25,9 @@ _SHORT = np.frombuffer(b'"\\bfnrt', np.uint8)
 _SHORT_VALUES = np.frombuffer(b'"\\\b\f\n\r\t', np.uint8)
 _TRUE, _FALSE, _NULL = (np.frombuffer(word, np.uint8) for word in (b"true", b"false", b"null"))
 _IS_PLAIN = np.array([character >= 32 and character not in (_QUOTE, _BACKSLASH) for character in range(256)], np.uint8)
+# Of the lower seven bytes of a word; the eighth would be its sign.
+_SEVEN, _EACH, _HIGH_BITS = 7, 0x01010101010101, 0x80808080808080
+_QUOTES, _BACKSLASHES, _SPACES = _QUOTE * _EACH, _BACKSLASH * _EACH, 32 * _EACH
 _MAX_INTEGER_DIGITS = 18
 _MAX_FLOAT_DIGITS = 15  # so many survive the way through a double unchanged
 
@@ -39,7 +43,8 @@ def read_members(
 ) -> int:
     """The number of members of the object that is all of `data[start:end]`, each a row of `members`; or NOT_READ.
 
-    `keys` is room for the hashes of MAX_MEMBERS + MAX_NESTED_KEYS keys and, in a second row, whose keys they are.
+    `keys` is room for the hashes of MAX_MEMBERS + MAX_NESTED_KEYS keys and, in a second row, whose keys they are. Two
+    keys with one hash are taken for the same key, which only costs time.
     """
     at = skip_space(data, start, end)
     if at >= end or byte_at(data, at) != _OPEN_OBJECT:
@@ -55,7 +60,7 @@ def read_members(
         if key_end == NOT_READ or kind != STRING:
             return NOT_READ
         members[count, KEY_START], members[count, KEY_END] = at + 1, key_end - 1
-        keys[0, count], keys[1, count] = _hash(data, at + 1, key_end - 1), 0
+        keys[0, count], keys[1, count] = hash_of(data, at + 1, key_end - 1), 0
         for other in range(count):
             if keys[0, other] == keys[0, count]:
                 return NOT_READ
@@ -130,7 +135,7 @@ def unescape(data: Bytes, start: int, end: int, target: Bytes, at: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def write_member(data: Bytes, members: npt.NDArray[np.int32], number: int, target: Bytes, at: int) -> int:
     """Write `"key":value` to `target` without white space outside of strings, and give its end there."""
     key, key_end = int(members[number, KEY_START]) - 1, int(members[number, KEY_END]) + 1
@@ -158,7 +163,7 @@ def write_member(data: Bytes, members: npt.NDArray[np.int32], number: int, targe
     return at
 
 
-@compiled
+@inlined
 def skip_space(data: Bytes, start: int, end: int) -> int:
     at = start
     while at < end and _is_space(byte_at(data, at)):
@@ -166,15 +171,18 @@ def skip_space(data: Bytes, start: int, end: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def string_end(data: Bytes, start: int, end: int) -> tuple[int, int]:
     """Behind the closing quote of the string whose text begins at `start`, and its kind; NOT_READ without one."""
     at = start
     kind = STRING
     while at < end:
-        if _IS_PLAIN[byte_at(data, at)]:
+        while at + WORD_BYTES <= end and _is_plain_word(word_at(data, at)):
+            at += _SEVEN
+        while at < end and _IS_PLAIN[byte_at(data, at)]:
             at += 1
-            continue
+        if at == end:
+            break
         character = byte_at(data, at)
         if character == _QUOTE:
             return at + 1, kind
@@ -186,7 +194,19 @@ def string_end(data: Bytes, start: int, end: int) -> tuple[int, int]:
     return NOT_READ, kind
 
 
-@compiled
+@inlined
+def _is_plain_word(word: int) -> bool:
+    """Whether none of the lower seven bytes is a quote, a backslash or a control character.
+
+    A byte below N is one whose highest bit is not set, and is set once N is taken from it; what a byte borrows from
+    the next one may only make more of these where there is one already.
+    """
+    quotes, backslashes = word ^ _QUOTES, word ^ _BACKSLASHES
+    found = (quotes - _EACH) & ~quotes | (backslashes - _EACH) & ~backslashes | (word - _SPACES) & ~word
+    return found & _HIGH_BITS == 0
+
+
+@inlined
 def _is_space(character: int) -> bool:
     return character in (32, 10, 13, 9)
 
@@ -239,16 +259,7 @@ def _hex(data: Bytes, at: int) -> int:
     return number
 
 
-@compiled
-def _hash(data: Bytes, start: int, end: int) -> int:
-    """FNV-1a over a key, in 62 bits. Two keys with one hash are taken for the same key, which only costs time."""
-    value = 0xBF29CE484222325
-    for at in range(start, end):
-        value = ((value ^ byte_at(data, at)) * 0x100000001B3) & 0x3FFFFFFFFFFFFFF
-    return value
-
-
-@compiled
+@inlined
 def _value_end(
     data: Bytes, at: int, end: int, keys: npt.NDArray[np.int64], open_objects: npt.NDArray[np.int64]
 ) -> tuple[int, int]:
@@ -284,7 +295,7 @@ def _stands(data: Bytes, at: int, end: int, word: Bytes) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _number_end(data: Bytes, start: int, end: int) -> tuple[int, int]:
     """Integers of up to 18 digits, and floats that Python writes in the same way."""
     at = start + 1 if byte_at(data, start) == _MINUS else start
@@ -370,7 +381,7 @@ def _nested_end(
             key_end, kind = string_end(data, at + 1, end)
             if key_end == NOT_READ or kind != STRING:
                 return NOT_READ
-            keys[0, used], keys[1, used] = _hash(data, at + 1, key_end - 1), open_objects[0, depth]
+            keys[0, used], keys[1, used] = hash_of(data, at + 1, key_end - 1), open_objects[0, depth]
             for other in range(MAX_MEMBERS, used):
                 if keys[0, other] == keys[0, used] and keys[1, other] == open_objects[0, depth]:
                     return NOT_READ

@@ -9,7 +9,7 @@ from cloud.logs.collector.columns import bsd, cee, header, nova_context, structu
 from cloud.logs.collector.columns.bytes import Words, is_ascii, is_same, starts_with
 from cloud.logs.collector.columns.utf8 import is_utf8
 from cloud.logs.collector.columns.views import BATCH_BUFFER, UNESCAPED_BUFFER, Cells, set_view
-from cloud.logs.collector.compiled import Bytes, byte_at, compiled, copy_bytes, put_byte
+from cloud.logs.collector.compiled import Bytes, byte_at, compiled, copy_bytes, inlined, put_byte
 from cloud.logs.collector.row import SKEW_S, Flag
 
 STRINGS = (
@@ -144,7 +144,7 @@ def read_messages(messages: Messages, output: Output, scratch: Scratch) -> tuple
     return run_count, used
 
 
-@compiled
+@inlined
 def _set(
     cells: Cells, is_valid: Bytes, column: int, row: int, data: Bytes, buffer: int, start: int, end: int
 ) -> None:
@@ -301,7 +301,7 @@ def _read_cee(
     return at + 1
 
 
-@compiled
+@inlined
 def _column_of(data: Bytes, members: npt.NDArray[np.int32], number: int) -> int:
     """The column that a member's value goes to; FIELDS for those that have none, or not with such a value."""
     start = int(members[number, cee.KEY_START])
@@ -322,7 +322,7 @@ def _column_of(data: Bytes, members: npt.NDArray[np.int32], number: int) -> int:
     return FIELDS
 
 
-@compiled
+@inlined
 def _set_text(
     data: Bytes,
     members: npt.NDArray[np.int32],

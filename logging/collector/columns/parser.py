@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cloud.logs.collector.batch import SLACK_BYTES, Batch, Source
-from cloud.logs.collector.columns.fold import fold, header_bytes, slots
+from cloud.logs.collector.columns.fold import NO_ROOM, fold, slots
 from cloud.logs.collector.columns.kernel import (
     FACILITY,
     FLAGS,
@@ -42,6 +42,7 @@ from cloud.logs.collector.row import HEADER, RECEIVED, Flag, Row
 
 Flags = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
 LEAST_ROWS = 4096
+HEADER_BYTES = 64 << 10  # at first
 MAX_SPARE = 8  # a batch of few rows does not hold for long the room that one of many has needed
 _PEER, _HOST_START = STRINGS.index("peer"), STRINGS.index("host_start")
 _TYPES = {column.name: column.arrow for column in RECEIVED}
@@ -81,7 +82,8 @@ class _Room:
         self.small = np.empty(SMALL * self.rows, np.uint8)
         self.large = np.empty(LARGE * self.rows, np.int64)
         self.unescaped = np.empty(capacity_bytes + SLACK_BYTES, np.uint8)
-        self.headers = slots()
+        self.slots = slots()
+        self.headers = np.empty(HEADER_BYTES, np.uint8)
 
 
 class _Sheet:
@@ -186,15 +188,18 @@ class _Sheet:
 
     def _header(self) -> pa.Array:
         count = self._batch.count
+        room = self._room
         headers = np.empty(2 * count, np.int64)
-        target = np.empty(header_bytes(self._views.cells, self._views.is_valid) + SLACK_BYTES, np.uint8)
         written = np.frombuffer(bytes(self._written) + bytes(SLACK_BYTES), np.uint8)
-        used = fold(
-            self.messages.data, self.output.unescaped, written, self.output.cells, self._views.is_valid,
-            self._room.headers, target, headers,
-        )  # fmt: skip
+        while (
+            used := fold(
+                self.messages.data, self.output.unescaped, written, self.output.cells, self._views.is_valid,
+                room.slots, room.headers, headers,
+            )
+        ) == NO_ROOM:  # fmt: skip
+            room.headers = np.empty(2 * len(room.headers), np.uint8)
         return pa.Array.from_buffers(
-            pa.string_view(), count, [None, pa.py_buffer(headers), pa.py_buffer(target[:used])]
+            pa.string_view(), count, [None, pa.py_buffer(headers), pa.py_buffer(room.headers[:used])]
         )
 
     def _set_row(self, number: int, row: Row) -> None:
