@@ -80,6 +80,7 @@ SERVICE = Lifecycle("service", ("start", "stop", "up", "down", "enable", "disabl
 RPC_TIMEOUT = "rpc.timeout"
 CONFIG_APPLIED = "config.applied"
 CANARY = "canary"
+"""What `cloud log canary` sends and waits for: nobody's own news, so `--without-event canary` leaves it out."""
 HOST_MARK = "host.mark"
 """What a host's rsyslogd itself says at regular intervals, so that silence means that something is wrong."""
 

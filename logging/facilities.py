@@ -25,7 +25,7 @@ FACILITIES: Mapping[str, str] = MappingProxyType(
 """The facility of each service that an inventory may name."""
 
 COLLECTOR_FACILITY = "local7"
-"""The collector's own lines and its canaries."""
+"""The collector's own lines."""
 
 FACILITY_NUMBERS: Mapping[str, int] = MappingProxyType(
     {

@@ -14,6 +14,7 @@ import click
 from cloud.cli.bus import bus_client, config_file_option, printable
 from cloud.cli.duration import DURATION
 from cloud.cli.log_backfill import backfill
+from cloud.cli.log_canary import canary
 from cloud.cli.log_store import store
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def log() -> None:
 
 
 log.add_command(backfill)
+
+
+log.add_command(canary)
 
 
 log.add_command(store)
@@ -101,6 +105,7 @@ def replay(
 @click.option("--request", "request_id", help="Only this request id.")
 @click.option("--instance", help="Only this instance (UUID).")
 @click.option("--field", multiple=True, metavar="KEY=VALUE", help="Only this value of a field; may repeat.")
+@click.option("--without-event", multiple=True, metavar="EVENT", help="Not this event, e.g. canary; may repeat.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what arrives.")
 @click.option("-n", "number", type=click.IntRange(0, 10_000), default=50, show_default=True, help="Rows of history.")
 @click.option("--output", type=click.Choice(["pretty", "json", "raw"]), default="pretty", show_default=True)
@@ -113,6 +118,7 @@ def tail(
     request_id: str | None,
     instance: str | None,
     field: tuple[str, ...],
+    without_event: tuple[str, ...],
     follow: bool,
     number: int,
     output: str,
@@ -132,6 +138,7 @@ def tail(
         "request_id": request_id,
         "instance": instance,
         "field": field,
+        "without_event": without_event,
         "n": number,
     }
     parameters = {key: value for key, value in options.items() if value not in (None, ())}

@@ -32,7 +32,7 @@ def transport_for(address: str) -> Transport:
     """The transport for `unix:/run/nova/log.sock` or `tcp://127.0.0.1:1024`; it connects at its first message."""
     try:
         if address.startswith("unix:"):
-            return UnixDatagram(_socket_path(address))
+            return UnixDatagram(socket_path(address))
         parts = urlsplit(address)
         is_bare = not (parts.path or parts.query or parts.fragment or parts.username is not None)
         if parts.scheme == "tcp" and parts.hostname and parts.port and is_bare:
@@ -42,7 +42,8 @@ def transport_for(address: str) -> Transport:
     raise AddressError(f"cannot use syslog address {address!r}: expected unix:/PATH or tcp://HOST:PORT")
 
 
-def _socket_path(address: str) -> str:
+def socket_path(address: str) -> str:
+    """The path in `unix:/PATH` or `unix:///PATH`; ValueError where there is none that a socket can have."""
     path = address.removeprefix("unix:")
     if path.startswith("//"):  # unix:///run/nova/log.sock, with an empty authority
         path = path.removeprefix("//")

@@ -34,6 +34,7 @@ def _filter(
     request_id: str | None = None,
     instance: str | None = None,
     field: Annotated[list[str] | None, Query(description="`KEY=VALUE` of the JSON body.")] = None,
+    without_event: Annotated[list[str] | None, Query(description="Not this event, e.g. `canary`.")] = None,
 ) -> Filter:
     try:
         number = None if severity is None else severity_number(severity)
@@ -42,7 +43,8 @@ def _filter(
     pairs = [pair.partition("=") for pair in field or ()]
     if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[1])]:
         raise HTTPException(422, f"cannot use field {wrong[0]!r}: expected KEY=VALUE")
-    return Filter(host, service, number, request_id, instance, {key: value for key, _, value in pairs})
+    fields = {key: value for key, _, value in pairs}
+    return Filter(host, service, number, request_id, instance, fields, tuple(without_event or ()))
 
 
 WantedFilter = Annotated[Filter, Depends(_filter)]

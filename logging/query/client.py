@@ -63,7 +63,7 @@ class CollectorClient:
             asked = dict(parameters) if position is None else {**parameters, "after": position}
             try:
                 with httpx_sse.connect_sse(self._http, "GET", "/tail", params=asked) as source:
-                    _raise_for_refusal(source.response)
+                    raise_for_refusal(source.response)
                     for event in source.iter_sse():
                         retry_s = FIRST_RETRY_S
                         if event.id:
@@ -82,13 +82,14 @@ class CollectorClient:
     def _get(self, path: str, parameters: Parameters) -> Any:
         try:
             response = self._http.get(path, params=dict(parameters))
-            _raise_for_refusal(response)
+            raise_for_refusal(response)
             return response.json()
         except (httpx.HTTPError, ValueError) as exc:  # ValueError: what is there speaks no JSON
             raise ClientError(f"cannot ask the collector at {self._url}: {exc}") from exc
 
 
-def _raise_for_refusal(response: httpx.Response) -> None:
+def raise_for_refusal(response: httpx.Response) -> None:
+    """`ClientError` with the collector's own words; the body of an asynchronous response must have been read."""
     if response.is_success:
         return
     response.read()

@@ -33,6 +33,8 @@ class Filter:
     instance: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     """Exact values of keys of the JSON body that have no column."""
+    without_events: Sequence[str] = ()
+    """Events that are not wanted; a row without an event is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,9 @@ def _where(wanted: Filter, bound: str, **bounds: int) -> tuple[str, dict[str, ob
         clauses.append(f"json_extract_string(fields, $path{number}) = $value{number}")
         parameters[f"path{number}"] = "/" + key.replace("~", "~0").replace("/", "~1")  # a JSON pointer: RFC 6901
         parameters[f"value{number}"] = value
+    for number, event in enumerate(wanted.without_events):
+        clauses.append(f"event IS DISTINCT FROM $event{number}")
+        parameters[f"event{number}"] = event
     return "WHERE " + " AND ".join(clauses), parameters
 
 

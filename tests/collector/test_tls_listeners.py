@@ -1,6 +1,7 @@
 """Listeners with TLS (RFC 5425): who may send, and as whom."""
 
 import contextlib
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud.logs.collector.receivers import connection
+from cloud.logs.collector.receivers import connection, tls
 from cloud.logs.collector.receivers.bind import ListenError
+from cloud.logs.collector.receivers.complaints import Complaints
 from cloud.logs.collector.receivers.settings import ListenerSettings, TlsSettings
 from tests.collector.receiving import RELP_OPEN, RELP_OPENED, Authority, Receiving, read_exactly, receiving
 from tests.waiting import wait_until
@@ -169,3 +171,52 @@ def test_files_that_cannot_be_used_are_named(authority: Authority, stranger: Aut
     for settings, message in bad:
         with pytest.raises(ListenError, match=message):
             Receiving(ListenerSettings("tls", "127.0.0.1", tls=settings))
+
+
+def test_renewed_files_are_shown_to_those_who_connect_from_then_on_once_they_go_together(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "LOOK_S", 0)
+    context = client(authority, authority.sign("compute", "compute-01"))
+    old, new = authority.sign("localhost", "localhost"), Authority(tmp_path).sign("localhost")
+    shown = TlsSettings(tmp_path / "shown.pem", tmp_path / "shown.key", authority.certificate)
+    for source, target in zip(old, (shown.certificate, shown.key), strict=True):
+        shutil.copy(source, target)
+
+    def certificate_shown(made: Receiving) -> bytes:
+        anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        with connect(made, anybody) as looking:
+            return looking.getpeercert(binary_form=True) or b""
+
+    def der(certificate: Path) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(certificate.read_text())
+
+    with receiving(ListenerSettings("tls", "127.0.0.1", tls=shown)) as made, connect(made, context) as sender:
+        assert certificate_shown(made) == der(old[0])
+        shutil.copy(new[0], shown.certificate)
+        assert certificate_shown(made) == der(old[0])
+        shown.key.unlink()
+        assert certificate_shown(made) == der(old[0])
+        shutil.copy(new[1], shown.key)
+        assert certificate_shown(made) == der(new[0])
+        sender.sendall(b"7 <13>one")
+        assert made.wait_for(1) == [b"<13>one"]
+
+
+def test_files_are_looked_at_every_few_seconds_only(authority: Authority, tmp_path: Path) -> None:
+    now_s = 100.0
+    shown = TlsSettings(tmp_path / "shown.pem", tmp_path / "shown.key", None)
+    for source, target in zip(authority.sign("localhost"), (shown.certificate, shown.key), strict=True):
+        shutil.copy(source, target)
+    context = tls.TlsContext(shown, Complaints(), lambda: now_s)
+    first = context.current()
+    for source, target in zip(authority.sign("renewed"), (shown.certificate, shown.key), strict=True):
+        shutil.copy(source, target)
+    now_s += tls.LOOK_S - 1
+    assert context.current() is first
+    now_s += 1
+    second = context.current()
+    assert second is not first
+    now_s += tls.LOOK_S
+    assert context.current() is second

@@ -64,6 +64,7 @@ ROWS = [
     ("field", {"field": "x=a"}, ["one", "three"]),
     ("two fields", {"field": ["x=a", "y=b=c"]}, ["three"]),
     ("two filters", {"host": "compute-01", "severity": "err"}, ["one", "four"]),
+    ("without an event that no row has", {"without_event": ["canary", "x"]}, ["one", "two", "three", "four"]),
     ("a quote in a field's name", {"field": "a'b=1"}, []),
     ("a dot in a field's name", {"field": "a.b=1"}, []),
     ("a path in a field's name", {"field": "a/b~c=1"}, []),

@@ -73,6 +73,19 @@ def test_filters_choose_rows(reader: Reader, wanted: Filter, expected: list[str]
     assert sum(row["count"] for row in reader.count(wanted, ())) == len(expected)
 
 
+def test_rows_of_unwanted_events_are_left_out_and_rows_without_one_are_not(store: DuckDbStore) -> None:
+    def line(event: str, text: str) -> bytes:
+        return b'<142>1 - compute-01 nova-api - - - @cee: {"event":"%s","message":"%s"}' % (event.encode(), text.encode())
+
+    store.append(table_of(line("canary", "one"), b"<142>1 - compute-01 nova-api - - - two", line("rpc.timeout", "three")))
+    reader = Reader(store)
+    assert newest(reader, Filter(without_events=("canary",))) == ["two", "three"]
+    assert newest(reader, Filter(without_events=("canary", "rpc.timeout"))) == ["two"]
+    assert newest(reader, Filter(without_events=("' OR 1=1 --",))) == ["one", "two", "three"]
+    assert after(reader, 0, 3, Filter(without_events=("canary",))) == ["two", "three"]
+    assert reader.count(Filter(without_events=("canary",)), ()) == [{"count": 2}]
+
+
 def test_a_row_is_as_the_vocabulary_names_it(reader: Reader) -> None:
     first, *_, last = reader.newest(Filter(), 5, 5)
     assert first == {

@@ -3,14 +3,14 @@
 import contextlib
 import errno
 import socket
-import ssl
 import time
 from collections import deque
 
 from cloud.logs.collector.receivers.bind import bind, unbind
 from cloud.logs.collector.receivers.connection import Connection, Shared
 from cloud.logs.collector.receivers.settings import ListenerSettings
-from cloud.logs.collector.receivers.transport import PlainTransport, TlsTransport, Transport, tls_context
+from cloud.logs.collector.receivers.tls import TlsContext
+from cloud.logs.collector.receivers.transport import PlainTransport, TlsTransport, Transport
 from cloud.logs.collector.receivers.watch import READ
 
 AT_ONCE = 64
@@ -34,7 +34,7 @@ class Acceptor:
         self._shaking_hands: deque[Connection] = deque()  # the oldest first
         self._pause_ends_s: float | None = None
         self._is_closed = False
-        self._context: ssl.SSLContext | None = tls_context(settings.tls) if settings.tls else None
+        self._tls = TlsContext(settings.tls, shared.complaints) if settings.tls else None
         self._socket = bind(settings)
         self.fileno = self._socket.fileno
         self.url = settings.url(self._socket.getsockname()[1])
@@ -84,7 +84,9 @@ class Acceptor:
             return True
         try:
             _prepare(accepted)
-            transport: Transport = TlsTransport(accepted, self._context) if self._context else PlainTransport(accepted)
+            transport: Transport = PlainTransport(accepted)
+            if self._tls is not None:
+                transport = TlsTransport(accepted, self._tls.current())
         except OSError:  # gone already
             accepted.close()
             return True

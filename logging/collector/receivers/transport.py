@@ -3,12 +3,7 @@
 import selectors
 import socket
 import ssl
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
-
-from cloud.logs.collector.receivers.bind import ListenError
-from cloud.logs.collector.receivers.settings import TlsSettings
 
 
 class Transport(Protocol):
@@ -108,35 +103,3 @@ class TlsTransport:
 
     def close(self) -> None:
         self._socket.close()
-
-
-def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A server's context, TLS 1.2 at least; `ListenError` names the file that cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-
-    def no_password() -> str:
-        raise ListenError(f"cannot use key {settings.key}: it has a passphrase")
-
-    _load(f"certificate {settings.certificate}", lambda: _probe(settings.certificate))
-    _load(
-        f"key {settings.key} for certificate {settings.certificate}",
-        lambda: context.load_cert_chain(settings.certificate, settings.key, no_password),
-    )
-    if (client_ca := settings.client_ca) is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        _load(f"client_ca {client_ca}", lambda: context.load_verify_locations(client_ca))
-    return context
-
-
-def _load(what: str, load: Callable[[], None]) -> None:
-    try:
-        load()
-    except OSError as exc:  # ssl.SSLError is one
-        raise ListenError(f"cannot use {what}: {exc}") from exc
-
-
-def _probe(certificate: Path) -> None:
-    """Read the certificate alone, so that an error there is not put on the key."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
