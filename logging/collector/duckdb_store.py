@@ -19,7 +19,7 @@ from cloud.logs.collector.lines import Mark
 from cloud.logs.collector.row import FOLDED, HEADER, RECEIVED, header_of_columns
 from cloud.logs.collector.storage import directory
 from cloud.logs.collector.storage.datafile import SCHEMA_VERSION, DataFile
-from cloud.logs.collector.storage.engine import is_damage, is_invalidated, store_error, transaction
+from cloud.logs.collector.storage.engine import insert_from, is_damage, is_invalidated, store_error, transaction
 from cloud.logs.collector.storage.files import Files
 from cloud.logs.collector.storage.marks import hand_on_marks, insert_marks, read_marks
 from cloud.logs.collector.storage.settings import DEFAULTS, StoreSettings
@@ -96,8 +96,14 @@ class DuckDbStore:
         self.append(pa.table({}), marks)
 
     def marks(self) -> Sequence[Mark]:
-        with self.files.shelf.reading() as files, self.files.connection.cursor() as cursor:
-            return read_marks(cursor, [file.database for file in files if file.schema_version])
+        with self.files.shelf.reading() as files:
+            try:
+                with self.files.connection.cursor() as cursor:
+                    return read_marks(cursor, [file.database for file in files if file.schema_version])
+            except duckdb.Error as exc:
+                if not (is_damage(exc) and self.set_aside_damaged(files)):
+                    raise store_error("cannot read which lines are stored", exc) from exc
+        return self.marks()  # there is a file less
 
     @contextmanager
     def tables(self) -> Iterator[Sequence[Table]]:
@@ -182,16 +188,14 @@ class DuckDbStore:
             if rows is not None:
                 if keep is not None:
                     rows = rows.append_column("keep", pa.array(keep))
-                connection.register("incoming", rows)
                 header = HEADER.name if HEADER.name in rows.column_names else header_of_columns()
-                try:
-                    connection.execute(
-                        f"INSERT INTO {file.database}.lines (row_id, batch, {_KEPT_LIST}, {HEADER.name})"  # noqa: S608 - our names
-                        f" SELECT {self._row_id} + row_number() OVER (), {self._batch + 1}, {_KEPT_LIST}, {header}"
-                        f" FROM incoming{'' if keep is None else ' WHERE keep'}"
-                    )
-                finally:
-                    connection.unregister("incoming")  # or the batch's buffer would be held until the next one
+                insert_from(
+                    connection,
+                    rows,
+                    f"INSERT INTO {file.database}.lines (row_id, batch, {_KEPT_LIST}, {HEADER.name})"  # noqa: S608 - our names
+                    f" SELECT {self._row_id} + row_number() OVER (), {self._batch + 1}, {_KEPT_LIST}, {header}"
+                    f" FROM incoming{'' if keep is None else ' WHERE keep'}",
+                )
             if marks:
                 insert_marks(connection, file.database, marks, self._row_id)
         with suppress(FileNotFoundError):  # DuckDB makes it by the umask

@@ -46,6 +46,7 @@ def by_host(batch: Batch, rows: Rows) -> ByHost:
 @dataclass(slots=True)
 class _Host:
     bytes: int = 0
+    dropped: int = 0
     seen_us: int = 0
     skew_us: int | None = None
 
@@ -78,8 +79,18 @@ class Hosts(Collector):
                 if timestamp is not None:
                     host.skew_us = timestamp - seen_us
 
+    def dropped(self, name: str, number: int, now_us: int) -> None:
+        """Count lines of the host `name` that were over its budget."""
+        with self._lock:
+            host = self._host(name, now_us)
+            host.dropped += number
+            host.seen_us = now_us
+
     def collect(self) -> Iterator[Metric]:
         sent = CounterMetricFamily("cloudlog_host_bytes", "Bytes of messages of a host.", labels=["host"])
+        dropped = CounterMetricFamily(
+            "cloudlog_host_dropped", "Lines of a host that were over its daily budget.", labels=["host"]
+        )
         seen = GaugeMetricFamily("cloudlog_host_last_seen_seconds", "Unix time of its last line.", labels=["host"])
         skew = GaugeMetricFamily(
             "cloudlog_host_skew_seconds", "Timestamp of its newest line less its arrival.", labels=["host"]
@@ -87,11 +98,12 @@ class Hosts(Collector):
         with self._lock:
             for name, host in self._hosts.items():
                 sent.add_metric([name], host.bytes)
+                dropped.add_metric([name], host.dropped)
                 if name != OTHER:
                     seen.add_metric([name], host.seen_us / 1e6)
                     if host.skew_us is not None:
                         skew.add_metric([name], host.skew_us / 1e6)
-        yield from (sent, seen, skew)
+        yield from (sent, dropped, seen, skew)
 
     def _host(self, name: str, now_us: int) -> _Host:
         host = self._hosts.pop(name, None)

@@ -106,6 +106,7 @@ class RunReport:
     """Its highest number, as far as known."""
     stored: int
     waived: int
+    """How many are waived and not stored."""
     gaps: Sequence[tuple[int, int]]
 
     @property
@@ -246,9 +247,8 @@ class LineAccounts:
             is_current = self._current.get(run.host) == run and not account.is_ended
             state, last = RunState.CURRENT if is_current else RunState.UNCLOSED, account.high
         seen = last if in_flight or account.is_closed else account.settled_high(now_s, self._settle_s)
-        return RunReport(
-            run, state, last, account.known.count, account.waived.count, list(account.accounted().holes(seen))
-        )
+        accounted, stored = account.accounted(), account.known.count
+        return RunReport(run, state, last, stored, accounted.count - stored, list(accounted.holes(seen)))
 
     def _has_room(self, account: "_Account", added: Sequence[tuple[int, int]]) -> bool:
         """Whether the bounds on ranges allow `added`, which may close holes rather than make some."""

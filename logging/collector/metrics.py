@@ -12,6 +12,7 @@ RELP_FAILURES = (
     "frame", "command", "command_size", "version", "no_syslog", "not_open", "open_twice", "after_close",
 )  # fmt: skip
 FRAME_FAILURES = ("octet_count", "oversize", "cut_off")
+BUDGET_DROPS = ("info", "all")
 STORE_FAILURES = ("retried", "row_refused", "shutdown")
 
 
@@ -59,11 +60,20 @@ class Metrics:
         self.parsed_by_reference = counter(
             "cloudlog_parse_by_reference_total", "Messages of a form that is read line by line, which costs more."
         )
+        self.redacted = counter("cloudlog_redaction_redacted_total", "Records of which a secret was masked.")
+        self.withheld = counter(
+            "cloudlog_redaction_withheld_total", "Records that could not be redacted, stored without their texts."
+        )
         self.duplicates = counter(
             "cloudlog_lines_duplicate_total", "Numbered lines that came again and were stored already."
         )
         self.untracked = counter(
             "cloudlog_lines_untracked_total", "Numbered lines stored without account: if they come again, they double."
+        )
+        self.budget_dropped = counter(
+            "cloudlog_budget_dropped_total",
+            "Lines not stored, for their host was over its daily budget (info: info and debug; all: over twice that).",
+            BUDGET_DROPS,
         )
         self.records = counter("cloudlog_store_records_total", "Records that are durable and queryable.")
         self.store_failures = counter(
@@ -87,7 +97,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.damaged_files = Gauge(
-            "cloudlog_store_damaged_files", "Files set aside since the start.", registry=self.registry
+            "cloudlog_store_damaged_files", "Damaged files set aside in the data directory.", registry=self.registry
         )
         self.lines_missing = Gauge("cloudlog_lines_missing", "Numbered lines not stored.", registry=self.registry)
         self.runs_unclosed = Gauge(

@@ -83,7 +83,7 @@ def _row(
         msgid=parts.msgid and of_header(parts.msgid),
         structured_data=structured_data,
         message=_valid_text(body.message),
-        fields=_json(fields) if fields else None,
+        fields=json_of(fields) if fields else None,
         host_start=of_header(line_id.start) if line_id else None,
         sequence=line_id.sequence if line_id else None,
         flags=flags,
@@ -105,7 +105,8 @@ def is_verified(source: Source, hostname: str | None, inventory_host: str | None
     return all(name.lower() in source.names for name in named)
 
 
-def _json(fields: dict[str, Any]) -> str:
+def json_of(fields: dict[str, Any]) -> str:
+    """`fields` as the column of that name has them."""
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     # Two backslashes: with one it would be a lone surrogate again for whoever reads the JSON.
     return _SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text)

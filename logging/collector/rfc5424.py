@@ -1,6 +1,7 @@
 """The parts of an RFC 5424 message (section 6), leniently where real senders are."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ _LINE_ID = "[line@32473 "
 _PARAMETER = re.compile(r' ([^\s="\]]+)="((?:[^"\\]|\\.)*)"', re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}\Z")
 _ESCAPED = re.compile(r'\\(["\\\]])')
+_TO_ESCAPE = re.compile(r'["\\\]]')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PRI = 191
 MAX_SEQUENCE = 2**63
@@ -106,6 +108,27 @@ def take_line_id(structured_data: str | None) -> tuple[str | None, LineId | None
     if (sequence := int(values["n"])) >= MAX_SEQUENCE:
         return structured_data, None
     return structured_data[:start] or None, LineId(values["host"], values["start"], sequence)
+
+
+def map_parameters(structured_data: str, change: Callable[[list[tuple[str, str]]], list[str]]) -> str | None:
+    """`structured_data` with other values: `change` is given each element's names and values, and gives its new values.
+
+    Values are without their escapes. What does not change stays as it is written. None where `structured_data` is none.
+    """
+    written = []
+    end = 0
+    while match := _ELEMENT.match(structured_data, end):
+        end = match.end()
+        parameters = list(_PARAMETER.finditer(structured_data, match.start(), end))
+        values = [_ESCAPED.sub(r"\1", each[2]) for each in parameters]
+        changed = change([(each[1], value) for each, value in zip(parameters, values, strict=True)])
+        at = match.start()
+        for parameter, old, new in zip(parameters, values, changed, strict=True):
+            written.append(structured_data[at : parameter.start(2)])
+            written.append(parameter[2] if new == old else _TO_ESCAPE.sub(r"\\\g<0>", new))
+            at = parameter.end(2)
+        written.append(structured_data[at:end])
+    return "".join(written) if end == len(structured_data) else None
 
 
 def _structured_data_end(text: str, start: int) -> int | None:

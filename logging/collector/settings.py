@@ -4,13 +4,25 @@ import ipaddress
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cloud.logs.collector.framing import Framing
 from cloud.logs.collector.receivers.settings import ListenerSettings, Network, Scheme, TlsSettings
+from cloud.logs.collector.redaction import Redactor
+from cloud.logs.collector.redaction_patterns import Patterns, checked_pattern
 from cloud.logs.collector.storage.policy import Policy
 from cloud.logs.collector.storage.settings import DEFAULTS as STORE_DEFAULTS
 from cloud.logs.collector.storage.settings import StoreSettings
@@ -22,6 +34,7 @@ DEFAULT_DATA = "/var/lib/cloud/logs"
 BATCH_BYTES = 8 << 20  # of received bytes; a message must fit
 BATCH_COST = 2 * BATCH_BYTES
 """What a batch takes of the buffer: its bytes, and about as much for the columns that are made of them."""
+MAX_HOST_DAILY_BYTES = 1 << 60  # twice that, and a batch, fit into 64 bits
 _PLAINTEXT = {"tcp": "plain TCP", "relp": "plain RELP", "udp": "UDP"}
 _ONLY_FOR: dict[str, tuple[Scheme, ...]] = {
     "framing": ("tcp", "tls"),
@@ -90,6 +103,22 @@ class StoreTable(BaseModel):
     seal_rows: int = Field(STORE_DEFAULTS.seal_rows, ge=1000, le=1_000_000_000)
 
 
+class RedactionTable(BaseModel):
+    """What `[redaction]` of collector.toml may say, under these names; empty: lines are stored as they were sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defaults: StrictBool = False
+    """Whether to redact by the rules by which our own services do it when they emit."""
+    patterns: tuple[Annotated[str, AfterValidator(checked_pattern)], ...] = ()
+    """RE2; of what one matches its first group is masked, or all of it where it has none."""
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        Patterns(self.patterns)
+        return self
+
+
 class CollectorSettings(BaseModel):
     """What collector.toml may say, under these names."""
 
@@ -110,6 +139,12 @@ class CollectorSettings(BaseModel):
 
     From 160 MiB on it holds a whole row group of ordinary lines: less of them at a time costs half as much again.
     """
+    host_daily_bytes: StrictInt | None = Field(None, ge=0, le=MAX_HOST_DAILY_BYTES)
+    """Of messages, as they are received, that one host may have stored a day; 0: as many as it likes.
+
+    Without it a quarter of `max_gb` where that is given, else as 0.
+    """
+    redaction: RedactionTable = RedactionTable()
     store: StoreTable = StoreTable()
     retention: dict[str, str | int | float] = {}
     """An age such as `"3d"` by severity and for the `rest`, and `max_gb`; empty: everything is kept."""
@@ -127,8 +162,21 @@ class CollectorSettings(BaseModel):
         _policy(value)
         return value
 
+    def host_budget(self) -> int:
+        """Bytes a day, or 0 for no limit."""
+        if self.host_daily_bytes is not None:
+            return self.host_daily_bytes
+        return (self.policy().max_bytes or 0) // 4
+
     def policy(self) -> Policy:
         return _policy(self.retention)
+
+    def redactor(self) -> Redactor | None:
+        """None where nothing is to be redacted."""
+        redaction = self.redaction
+        if not redaction.defaults and not redaction.patterns:
+            return None
+        return Redactor(defaults=redaction.defaults, patterns=redaction.patterns)
 
     def store_settings(self) -> StoreSettings:
         return StoreSettings(**self.store.model_dump())

@@ -63,7 +63,10 @@ class Store(Protocol):
         """
 
     def marks(self) -> Sequence[Mark]:
-        """What is marked in all files, the oldest runs first; ranges of one run and kind that touch are one."""
+        """What is marked in all files, the oldest runs first; ranges of one run and kind that touch are one.
+
+        `StoreError` when they cannot be read now.
+        """
 
     def tables(self) -> AbstractContextManager[Sequence[Table]]:
         """The tables there are, newest first, which all stay readable until the context is left."""

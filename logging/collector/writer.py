@@ -4,17 +4,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 from loguru import logger
 
 from cloud.logs.collector.batch import MAX_MESSAGES, Batch
+from cloud.logs.collector.budget import Budget, waived
 from cloud.logs.collector.columns.parser import BatchParser
 from cloud.logs.collector.columns.rows import Rows, concatenated
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind
 from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.redaction import Redactor
 from cloud.logs.collector.store import Keep, Store, StoreBrokenError, StoreError
 from cloud.logs.collector.worker import start_worker
 
@@ -43,14 +46,23 @@ class Writer:
     """
 
     def __init__(
-        self, inbox: Inbox, store: Store, accounts: LineAccounts, metrics: Metrics, on_broken: Callable[[], None]
+        self,
+        inbox: Inbox,
+        store: Store,
+        accounts: LineAccounts,
+        budget: Budget,
+        metrics: Metrics,
+        on_broken: Callable[[], None],
+        redactor: Redactor | None = None,
     ) -> None:
         """`on_broken` is called, from the writer's thread, when that ends early: the store's engine has given up."""
         self._inbox = inbox
         self._store = store
         self._accounts = accounts
+        self._budget = budget
         self._metrics = metrics
         self._on_broken = on_broken
+        self._redactor = redactor
         self._parser = BatchParser()
         self._pending: deque[_Pending] = deque()
         self._give_up_s = float("inf")
@@ -86,12 +98,23 @@ class Writer:
             if is_hurried and not self._has_room:
                 self._inbox.hurry_on()  # not all of them has been taken
             if self._is_reload_due.is_set():
-                self._is_reload_due.clear()
-                self._accounts.reload(self._store.marks())
+                self._reload()
             # Whole row groups are compressed once and go past DuckDB's log; the rest is the beginning of the next.
             waiting = self._waiting()
             self._commit(waiting if is_hurried else waiting // MAX_MESSAGES * MAX_MESSAGES or waiting)
             next_commit_s = time.monotonic() + FLUSH_S
+            self._budget.save_if_due()
+        self._budget.save()
+
+    def _reload(self) -> None:
+        self._is_reload_due.clear()
+        try:
+            self._accounts.reload(self._store.marks())
+        except StoreBrokenError:
+            raise
+        except StoreError as exc:
+            self._is_reload_due.set()
+            logger.bind(error=str(exc)).error("store does not say which lines it has, trying again")
 
     def _gather(self, until_s: float) -> None:
         """Parse full batches as they come, until `until_s`, somebody hurries, or there is no room for more."""
@@ -117,9 +140,17 @@ class Writer:
         for reason, number in rows.failures.items():
             self._metrics.parse_failures.labels(reason).inc(number)
         self._metrics.parsed_by_reference.inc(rows.by_reference)
+        if self._redactor is not None:
+            rows = self._redacted(self._redactor, rows)
         self._metrics.hosts.saw(batch, rows)
-        self._pending.append(_Pending(batch, rows))
+        self._pending.append(_Pending(batch, self._budget.limited(batch, rows)))
         return True
+
+    def _redacted(self, redactor: Redactor, rows: Rows) -> Rows:
+        redacted = redactor.redact(rows.table)
+        self._metrics.redacted.inc(redacted.redacted)
+        self._metrics.withheld.inc(redacted.withheld)
+        return replace(rows, table=redacted.table)
 
     def _commit(self, number: int) -> None:
         """Store the first `number` of the rows that wait."""
@@ -145,8 +176,13 @@ class Writer:
 
     def _store_all(self, rows: Rows) -> None:
         """Commit `rows`, but those that the store refuses for good."""
-        fresh = self._accounts.fresh(rows.runs, rows.run, rows.sequence)
-        cause = self._append(rows.table, fresh.marks, fresh.keep)
+        if rows.keep is None:
+            fresh = self._accounts.fresh(rows.runs, rows.run, rows.sequence)
+            cause = self._append(rows.table, fresh.marks, fresh.keep)
+        else:
+            fresh = self._accounts.fresh(rows.runs, np.where(rows.keep, rows.run, -1), rows.sequence)
+            keep = rows.keep if fresh.keep is None else rows.keep & fresh.keep
+            cause = self._append(rows.table, [*fresh.marks, *waived(rows)], keep)
         if cause is None:
             if not self._has_given_up:
                 self._metrics.duplicates.inc(fresh.duplicates)

@@ -235,14 +235,18 @@ _BECOMES = r"""
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One kind of place where secrets are; `pattern` closes its last group on the secret, `triggers` are lower case."""
+    """One kind of place where secrets are; `pattern` closes its last group on the secret.
+
+    Where it matches, there is one of `triggers`, and, where there are any, one of `needs`; both are lower case.
+    """
 
     triggers: tuple[str, ...]
     pattern: re.Pattern[str]
+    needs: tuple[str, ...]
 
 
-def _rule(pattern: str, *triggers: str) -> _Rule:
-    return _Rule(triggers, re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL))
+def _rule(pattern: str, *triggers: str, needs: tuple[str, ...] = ()) -> _Rule:
+    return _Rule(triggers, re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL), needs)
 
 
 def _mask(match: re.Match[str]) -> str:
@@ -253,7 +257,8 @@ def _mask(match: re.Match[str]) -> str:
 
 def _apply_rules(text: str, lowered: str) -> str:
     for rule in _RULES:
-        if any(trigger in lowered for trigger in rule.triggers):
+        has_needs = not rule.needs or any(need in lowered for need in rule.needs)
+        if has_needs and any(trigger in lowered for trigger in rule.triggers):
             text = rule.pattern.sub(_mask, text)
     return text
 
@@ -278,6 +283,7 @@ _RULES: Final = (
         )""",
         "://",
         ":\\",
+        needs=("@",),
     ),
     _rule(r"%3A%2F%2F[^\s%&]{0,64}%3A([^\s&\"'<>]{1,256}?)%40", "%3a%2f%2f"),
     _rule(
@@ -309,6 +315,7 @@ _RULES: Final = (
         "<",
         "&lt;",
         "u003c",
+        needs=_NAME_TRIGGERS,
     ),
     _rule(rf"{_NAME}{_SEPARATOR}{_VALUE}", *_NAME_TRIGGERS),
     # Command lines, as typed and as the list a program was started with.
@@ -380,6 +387,11 @@ _ALL_TRIGGERS = {trigger for rule in _RULES for trigger in rule.triggers}
 _TRIGGERS: Final = tuple(  # the shortest: `password` is found by `pass`
     sorted(one for one in _ALL_TRIGGERS if not any(other in one for other in _ALL_TRIGGERS - {one}))
 )
+SIGNS: Final = tuple(dict.fromkeys((rule.triggers, rule.needs) for rule in _RULES))
+"""For a search of many texts at once: one without a secret by the rules above, and no secret's name, has none of these.
+
+Each is strings of which one must be there, in whatever ASCII case, and more of which, if any, one must be there too.
+"""
 _SECRET_NAME: Final = re.compile(
     rf"(?:{_NAME}|authorization|cookie|signature)\Z", re.VERBOSE | re.IGNORECASE | re.ASCII
 )

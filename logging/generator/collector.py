@@ -2,10 +2,11 @@
 
 import ipaddress
 from pathlib import PurePosixPath
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 
+from cloud.logs.collector.redaction_patterns import MAX_PATTERNS, checked_pattern
 from cloud.logs.generator.fields import AbsolutePath, Address, Age, Hostname, Part, PeerName, Port
 from cloud.logs.loopback import is_loopback
 
@@ -51,6 +52,17 @@ class Retention(Part):
         return self.model_dump(exclude_none=True)
 
 
+class Redaction(Part):
+    """What the collector masks in the lines of senders that do not do it themselves; as `[redaction]` of its file."""
+
+    defaults: StrictBool = False
+    patterns: tuple[Annotated[str, AfterValidator(checked_pattern)], ...] = Field((), max_length=MAX_PATTERNS)
+
+    @property
+    def is_given(self) -> bool:
+        return self.defaults or bool(self.patterns)
+
+
 class CollectorServer(Part):
     """How the collector runs, for the one host that it runs on."""
 
@@ -64,7 +76,10 @@ class CollectorServer(Part):
     http: str = Field("127.0.0.1:8080", pattern=r"^(127(\.[0-9]{1,3}){3}|localhost|\[::1\]):[0-9]{1,5}$")
     data: AbsolutePath = "/var/lib/cloud/logs"
     buffer_bytes: StrictInt = Field(192 << 20, ge=32 << 20, le=8 << 30)
+    host_daily_bytes: StrictInt | None = Field(None, ge=0, le=1 << 60)
+    """What one host may have stored a day; without it, a quarter of `retention.max_gb`; 0 does not limit."""
     retention: Retention = Retention()
+    redaction: Redaction = Redaction()
     program: AbsolutePath = "/usr/local/bin/cloud"
 
     @property

@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[2]
 class Collector:
     """A collector on free ports, with its data in `data`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         command = [sys.executable, "-m", "cloud", "log", "collector", "--listen", "tcp://127.0.0.1:0"]
         self.process = subprocess.Popen(
-            [*command, "--http", "127.0.0.1:0", "--data", str(data)],
+            [*command, "--http", "127.0.0.1:0", "--data", str(data), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -232,3 +232,36 @@ def test_bad_settings_are_one_clear_line(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"Error: cannot use settings {file}: max_connections: ")
     assert refused.stderr.count("\n") == 1
+
+
+def of_host(host: str, first: int, count: int, severity: int) -> bytes:
+    """Numbered lines of 200 bytes, each with its end."""
+    line = '<%d>1 - h a - - [line@32473 host="%s" start="A" n="%d"] %s %d'
+    lines = (line % (8 + severity, host, number, host, number) for number in range(first, first + count))
+    return b"".join(each.encode().ljust(199, b".") + b"\n" for each in lines)
+
+
+def test_a_host_that_loops_is_limited_over_a_restart_too_and_no_other_host_is(tmp_path: Path) -> None:
+    config = tmp_path / "collector.toml"
+    config.write_text("host_daily_bytes = 19900\n")
+    with Collector(tmp_path / "data", "--config", str(config)) as first:
+        first.send(of_host("compute-01", 1, 5000, 6))
+        first.send(of_host("compute-02", 1, 50, 6))
+        wait_until(lambda: first.metric("store_records_total") == 150, what="what is within the budgets")
+        assert first.metric('budget_dropped_total{reason="info"}') == 4900
+        assert first.metric('host_dropped_total{host="compute-01"}') == 4900
+        assert first.metric('host_dropped_total{host="compute-02"}') == 0
+        assert first.stop() == 0
+        assert first.process.stderr is not None
+        said = first.process.stderr.read()
+        assert said.count("host is over its daily budget") == 1
+        assert "compute-01" in said
+    with Collector(tmp_path / "data", "--config", str(config)) as second:
+        second.send(of_host("compute-01", 5001, 10, 6) + of_host("compute-01", 5011, 10, 4))
+        second.send(of_host("compute-02", 51, 10, 6))
+        wait_until(lambda: second.metric("store_records_total") == 20, what="a host's warnings and the other host")
+        assert second.metric('budget_dropped_total{reason="info"}') == 10
+        gaps = second.http.get("/api/v1/gaps", params={"in_flight": True, "every": True}).raise_for_status().json()
+        found = {each["host"]: (each["stored"], each["waived"], each["missing"]) for each in gaps}
+        assert found == {"compute-01": (110, 4910, 0), "compute-02": (60, 0, 0)}
+        assert second.stop() == 0

@@ -146,6 +146,25 @@ def test_without_retention_everything_is_kept_in_a_store_as_it_is_by_default() -
     assert (settings.policy(), settings.store_settings()) == (KEEP_ALL, StoreSettings())
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0),
+        ("[retention]\nrest = '30d'", 0),
+        ("[retention]\nmax_gb = 200", 50_000_000_000),
+        ("host_daily_bytes = 1000", 1000),
+        ("host_daily_bytes = 0\n[retention]\nmax_gb = 200", 0),
+        ("host_daily_bytes = 1000\n[retention]\nmax_gb = 200", 1000),
+    ],
+)
+def test_a_host_may_have_a_quarter_of_the_store_written_a_day_unless_told_otherwise(
+    tmp_path: Path, text: str, expected: int
+) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(text)
+    assert load_settings(file).host_budget() == expected
+
+
 def test_store_and_retention_have_tables(tmp_path: Path) -> None:
     file = written(
         tmp_path,
@@ -170,6 +189,9 @@ BAD_FILES = [
     ("an age that is none", "[retention]\ndebug = '3 days'", "cannot use settings {file}: retention: .*'debug 3 days'"),
     ("a severity that is none", "[retention]\nloud = '3d'", "cannot use settings {file}: retention: .*'loud 3d'"),
     ("a size that is none", "[retention]\nmax_gb = -1", "cannot use settings {file}: retention: .*'max_gb -1'"),
+    ("a budget below nothing", "host_daily_bytes = -1", "cannot use settings {file}: host_daily_bytes: .*not -1"),
+    ("a budget that is no number", "host_daily_bytes = '5'", "cannot use settings {file}: host_daily_bytes: .*not '5'"),
+    ("a budget that is a claim", "host_daily_bytes = true", "cannot use settings {file}: host_daily_bytes: .*not True"),
     ("memory without a unit", "[store]\nmemory_limit = '512'", "cannot use settings {file}: store.memory_limit: "),
     ("an unknown key of the store", "[store]\nseal = 1", "cannot use settings {file}: store.seal: Extra inputs"),
     ("not TOML", "listen = [", "cannot read settings {file}: "),

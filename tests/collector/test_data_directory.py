@@ -92,6 +92,26 @@ def test_two_damaged_files_of_one_name_are_both_kept(data: Path) -> None:
     assert (data / f"{FIRST}.damaged.2").read_bytes() == b"x"
 
 
+def test_damage_that_shows_in_the_marks_costs_that_file_alone(tmp_path: Path) -> None:
+    store = DuckDbStore(tmp_path)
+    store.append(counted(1, 3, observed_us=NOON_US - DAY_US), [mark(n, n) for n in range(1, 200_000, 2)])
+    store.append(counted(4, 3), [mark(400_004, 400_006)])
+    Upkeep(store).seal()
+    file = store.files.shelf.files()[0]
+    with store.files.connection.cursor() as cursor:
+        blocks = cursor.execute(
+            f"SELECT block_id FROM pragma_storage_info('{file.database}.marks')"  # noqa: S608 - our own name
+            " WHERE column_name = 'first' AND block_id >= 0"
+        ).fetchall()
+    store.close()
+    spoil_block(file.path, blocks[0][0])
+    store = DuckDbStore(tmp_path)
+    assert store.marks() == [mark(400_004, 400_006)]
+    assert f"{FIRST}.damaged" in names(tmp_path)
+    assert newest(store) == ["4", "5", "6"]
+    store.close()
+
+
 @pytest.mark.parametrize("is_count", [False, True], ids=["rows", "count"])
 def test_damage_that_shows_during_a_query_costs_that_file_alone(tmp_path: Path, is_count: bool) -> None:
     data = tmp_path

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cloud.logs.collector.batch import MAX_MESSAGES, Source
+from cloud.logs.collector.budget import Budget
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind, Run
@@ -35,6 +36,7 @@ class FakeStore:
         self.sizes: list[int] = []
         self.refuse: Callable[[list[str]], StoreError | None] = lambda batch: None
         self.attempts = 0
+        self.refuse_marks = 0
 
     @property
     def committed_row_id(self) -> int:
@@ -54,6 +56,9 @@ class FakeStore:
         return self.sizes[-1]
 
     def marks(self) -> Sequence[Mark]:
+        if self.refuse_marks:
+            self.refuse_marks -= 1
+            raise StoreError("cannot read")
         return self.marked
 
     def tables(self) -> AbstractContextManager[Sequence[Table]]:
@@ -84,7 +89,8 @@ class Running:
         self.metrics = Metrics()
         self.accounts = LineAccounts(store.marks())
         self.broken = threading.Event()
-        self.writer = Writer(self.inbox, store, self.accounts, self.metrics, on_broken=self.broken.set)
+        budget = Budget(0, self.metrics)
+        self.writer = Writer(self.inbox, store, self.accounts, budget, self.metrics, on_broken=self.broken.set)
 
     def put(self, *messages: str, observed_us: int = NOON_US, told: Callable[[], None] | None = None) -> bool:
         """Lines that nobody numbered; whether there was room for all of them."""
@@ -367,6 +373,20 @@ def test_accounts_are_kept_anew_when_the_store_has_lost_marks(running: Running) 
     running.writer.reload_accounts()
     running.put_numbered(1, 2)
     running.wait_for("1", "2", "2")
+
+
+def test_a_store_that_does_not_give_its_marks_is_asked_again_and_ends_nothing(running: Running) -> None:
+    running.writer.start()
+    running.put_numbered(1)
+    running.wait_for("1")
+    running.store.marked = []
+    running.store.refuse_marks = 1
+    running.writer.reload_accounts()
+    running.put_numbered(2)  # with the accounts as they were
+    running.wait_for("1", "2")
+    running.put_numbered(1)
+    running.wait_for("1", "2", "1")
+    assert not running.broken.is_set()
 
 
 def test_failures_of_parsing_are_counted_by_reason(running: Running) -> None:

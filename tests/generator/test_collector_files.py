@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.logs.collector.settings import load_settings
 from cloud.logs.generator.inventory import Inventory, InventoryError, load_inventory
 from cloud.logs.generator.render import render_host, write_tree
 
@@ -90,12 +91,23 @@ def test_host_wins_over_what_all_hosts_have() -> None:
             "collector.server.http: String should match",
         ),
         (
+            "collector: {address: h, port: 1, server: {host: a, host_daily_bytes: 1 GB}}\nhosts: {a: {services: []}}",
+            "collector.server.host_daily_bytes: Input should be a valid integer",
+        ),
+        (
             "collector: {address: h, port: 1, server: {host: a, retention: {rest: 30}}}\nhosts: {a: {services: []}}",
             "collector.server.retention.rest: Input should be a valid string",
         ),
         (
             "collector: {address: h, port: 1, server: {host: a, retention: {rest: 30y}}}\nhosts: {a: {services: []}}",
             "collector.server.retention.rest: '30y' is not an age such as 30d, 12h or 90m",
+        ),
+        (
+            (
+                "collector: {address: h, port: 1, server: {host: a, redaction: {patterns: ['a(b']}}}\n"
+                "hosts: {a: {services: []}}"
+            ),
+            "collector.server.redaction.patterns.0: RE2 does not take it: missing ): a(b",
         ),
         (
             "collector: {address: h, port: 1}\nhosts: {a: {services: [], syslog: collector}}",
@@ -159,6 +171,13 @@ def test_collector_toml_has_the_listeners_that_hosts_and_services_send_to() -> N
     }
 
 
+@pytest.mark.parametrize("daily_bytes", [0, 20_000_000_000])
+def test_collector_toml_has_what_a_host_may_have_stored_a_day(daily_bytes: int) -> None:
+    text = rendered(server={"host": "c1", "host_daily_bytes": daily_bytes})["etc/nova/collector.toml"]
+
+    assert tomllib.loads(text)["host_daily_bytes"] == daily_bytes
+
+
 def test_listener_follows_protocol_tls_and_address() -> None:
     assert listeners(server={"host": "c1"}) == ["relp://172.20.1.43:20514"]
     assert listeners(protocol="tcp", server={"host": "c1"}) == ["tcp://172.20.1.43:20514"]
@@ -166,6 +185,18 @@ def test_listener_follows_protocol_tls_and_address() -> None:
     assert listeners(address="fd00::1", server={"host": "c1"}) == ["relp://[fd00::1]:20514"]
     assert listeners(address="logs.example.org", server={"host": "c1"}) == ["relp://0.0.0.0:20514"]
     assert listeners(server={"host": "c1", "listen": "::"}) == ["relp://[::]:20514"]
+
+
+def test_collector_toml_says_what_is_redacted(tmp_path: Path) -> None:
+    patterns = ['"pin": "(\\d+)"', "it's\\x20(.)"]
+    text = rendered(server={"host": "c1", "redaction": {"defaults": True, "patterns": patterns}})["etc/nova/collector.toml"]
+
+    assert tomllib.loads(text)["redaction"] == {"defaults": True, "patterns": patterns}
+    file = tmp_path / "collector.toml"
+    file.write_text(text.replace("172.20.1.43", "127.0.0.1"))
+    assert load_settings(file).redaction.patterns == tuple(patterns)
+    only = rendered(server={"host": "c1", "redaction": {"defaults": True}})["etc/nova/collector.toml"]
+    assert tomllib.loads(only)["redaction"] == {"defaults": True}
 
 
 def test_without_leave_and_retention_neither_is_rendered() -> None:

@@ -25,6 +25,8 @@ class Rows:
     sequence: npt.NDArray[np.int64]
     runs: Sequence[Run]
     """A run may stand here twice."""
+    keep: npt.NDArray[np.bool_] | None = None
+    """For each row whether it is to be stored; None when all are."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """How many messages were not read whole, by the reasons of FAILURES."""
     by_reference: int = 0
@@ -41,6 +43,7 @@ class Rows:
             self.run[start:stop],
             self.sequence[start:stop],
             self.runs,
+            None if self.keep is None else self.keep[start:stop],
         )
 
     def by_day(self) -> Iterator["Rows"]:
@@ -60,10 +63,14 @@ def concatenated(parts: Sequence[Rows]) -> Rows:
     for part in parts:
         run_of_row.append(np.where(part.run < 0, -1, part.run + len(runs)))
         runs += part.runs
+    keep = None
+    if any(part.keep is not None for part in parts):
+        keep = np.concatenate([np.ones(len(part), np.bool_) if part.keep is None else part.keep for part in parts])
     return Rows(
         pa.concat_tables([part.table for part in parts]),
         np.concatenate([part.observed_us for part in parts]),
         np.concatenate(run_of_row),
         np.concatenate([part.sequence for part in parts]),
         runs,
+        keep,
     )

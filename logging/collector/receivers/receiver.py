@@ -22,7 +22,7 @@ LAST_READ_S = 1.0
 LAST_ANSWERS_S = 1.0
 BUSY_BYTES = 64 << 10
 BUSY_READ_BYTES = 64 << 10
-PAUSE_S = 0.008  # so that more comes at once, where little came at all
+PAUSE_S = 0.03  # so that more comes at once, where little came at all
 SHORT_PAUSE_S = 0.001  # ... or much, but little of it from each
 QUIET_S = 0.001  # when no RELP peer has sent for so long, all of them wait for their answers
 

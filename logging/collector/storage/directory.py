@@ -15,6 +15,8 @@ from cloud.logs.collector.store import StoreError, StoreInUseError
 
 TEMP = "tmp"
 SNAPSHOT = "snapshot-"
+BUDGET = "budget.json"
+"""How much of its budget each host has used today; no part of the store, and of no use tomorrow."""
 _BAD_ENTRY = re.compile(r"entry at byte position (\d+)")
 _ENTRY_HEAD_BYTES = 16  # size and checksum of an entry; DuckDB names the position behind them
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from cloud.logs.collector.storage.settings import StoreSettings
 from cloud.logs.collector.store import StoreBrokenError, StoreError
@@ -56,6 +57,15 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # a commit that failed has ended the transaction already
             connection.execute("ROLLBACK")
         raise
+
+
+def insert_from(connection: duckdb.DuckDBPyConnection, incoming: pa.Table, sql: str) -> None:  # noqa: ARG001 - `sql` names it
+    """Execute `sql`, which inserts from `incoming`: DuckDB finds the table by its name here.
+
+    A registered view would cost another millisecond, which counts where commits are small. The connection holds the
+    table until it executes something else.
+    """
+    connection.execute(sql)
 
 
 def quoted(text: str | Path) -> str:

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud.logs.collector.lines import Mark, MarkKind, Run
+from cloud.logs.collector.storage.engine import insert_from
 
 COLUMNS = "host VARCHAR, start VARCHAR, first UBIGINT, last UBIGINT, kind VARCHAR, since UBIGINT"
 """Since: the row_id behind which the mark was made, which tells an old run from a new one."""
@@ -27,11 +28,7 @@ def insert_marks(connection: duckdb.DuckDBPyConnection, database: str, marks: Se
     incoming = pa.table(
         [pa.array(values, field.type) for values, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
     )
-    connection.register("incoming_marks", incoming)
-    try:
-        connection.execute(f"INSERT INTO {database}.marks SELECT *, {since} FROM incoming_marks")  # noqa: S608
-    finally:
-        connection.unregister("incoming_marks")
+    insert_from(connection, incoming, f"INSERT INTO {database}.marks SELECT *, {since} FROM incoming")  # noqa: S608
 
 
 def joined(source: str) -> str:
