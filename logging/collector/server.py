@@ -1,13 +1,14 @@
 """The collector from start to stop: store, writer, receiver, HTTP; and back in the opposite order."""
 
 import asyncio
+import ctypes
 import gc
 import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from loguru import logger
@@ -28,6 +29,8 @@ from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.collector.writer import Writer
 
 HTTP_STOP_S = 2
+MALLOC_ARENAS = 2
+_M_ARENA_MAX = -8  # malloc.h of glibc
 START_POLL_S = 0.005
 
 
@@ -47,6 +50,7 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     """
     listener_settings, http_address = settings.listeners(), settings.http_address()
     _raise_file_limit()
+    _limit_arenas()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
     store = DuckDbStore(settings.data, settings.store_settings())
@@ -154,3 +158,9 @@ def _raise_file_limit() -> None:
     """As many files as the system lets us have, since each connection is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _limit_arenas() -> None:
+    """Let threads share what glibc keeps of freed memory: with heaps of their own it was up to 100 MB more."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, MALLOC_ARENAS)
