@@ -44,8 +44,8 @@ class Outcome:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was sent has arrived, late or not."""
-        return not any(share.missing for share in self.shares)
+        """Whether something was sent, and all of it has arrived, late or not."""
+        return any(share.sent for share in self.shares) and not any(share.missing for share in self.shares)
 
 
 def new_run() -> str:

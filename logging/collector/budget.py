@@ -46,7 +46,8 @@ class Budget:
     A host that has used up its budget has its info and debug lines dropped, but those with a migration or an event;
     one that has used up twice as much has every line dropped. So a host takes up twice its budget and one message at
     most. Lines that are backfilled are let through and not counted. Beyond MAX_HOSTS a day all hosts are one, with one
-    budget. A line that comes again is counted again: whether it does is known only when it is committed.
+    budget; of them only info and debug lines are dropped, or whoever makes up names could silence the others. A line
+    that comes again is counted again: whether it does is known only when it is committed.
 
     For one thread, the writer's.
     """
@@ -158,7 +159,7 @@ class Budget:
         is_important = _is_important(rows)
         for place, own in zip(over, np.split(order, bounds), strict=True):
             name, host = self._host(part.names[place])
-            keep[own] = kept = self._admitted(host, part.sizes[own], is_important[own])
+            keep[own] = kept = self._admitted(host, part.sizes[own], is_important[own], has_end=name != OTHER)
             if number := len(own) - int(np.count_nonzero(kept)):
                 now_us = int(rows.observed_us[own[-1]])
                 host.dropped += number
@@ -167,13 +168,16 @@ class Budget:
                     host.said_us = now_us
                     self._say(name, host, "host is over its daily budget, lines of it are dropped")
 
-    def _admitted(self, host: _Host, sizes: npt.NDArray[np.int32], is_important: Mask) -> Mask:
-        """Which messages of `host`, in order of arrival, are let through: a budget is used up by what is before."""
+    def _admitted(self, host: _Host, sizes: npt.NDArray[np.int32], is_important: Mask, *, has_end: bool) -> Mask:
+        """Which messages of `host`, in order of arrival, are let through: a budget is used up by what is before.
+
+        `has_end`: whether twice the budget is the end of all.
+        """
         used = host.bytes + _before(sizes)
         kept = is_important | (used < self._daily_bytes)
         counted = np.where(kept, sizes, 0)
         used = host.bytes + _before(counted)
-        end = int(np.searchsorted(used, 2 * self._daily_bytes))
+        end = int(np.searchsorted(used, 2 * self._daily_bytes)) if has_end else len(sizes)
         self._metrics.budget_dropped.labels("info").inc(end - int(np.count_nonzero(kept[:end])))
         self._metrics.budget_dropped.labels("all").inc(len(sizes) - end)
         kept[end:] = False

@@ -26,7 +26,7 @@ llvm: Any = cgutils
 MAX_KEPT_VERSIONS = 3
 _SOURCES = Path(__file__).parent
 _IMPORT = b"from cloud.logs.collector.compiled import"
-_CONSTANTS = ("compiled.py", "row.py")  # of which machine code holds constants
+_CONSTANTS = ("compiled.py", "rfc5424.py", "row.py")  # of which machine code holds constants
 
 
 def _cache_directory() -> Path | None:

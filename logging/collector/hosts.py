@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from cloud.logs.collector.batch import Batch
 from cloud.logs.collector.columns.rows import Rows
+from cloud.logs.collector.row import Flag
 
 MAX_HOSTS = 1000
 OTHER = "other"  # stands for all hosts beyond these
@@ -22,7 +23,10 @@ BACKFILL_PEER = "backfill"  # such lines did not come when they were sent
 
 @dataclass(frozen=True, slots=True)
 class ByHost:
-    """The messages of a batch by who sent them: the host that numbered them, or else the peer's address."""
+    """The messages of a batch by who sent them: the host that numbered them, or else the peer's address.
+
+    That is also who has sent a line in the name of a host that its certificate is not for.
+    """
 
     names: Sequence[str]
     of_row: npt.NDArray[np.intp]
@@ -35,8 +39,9 @@ def by_host(batch: Batch, rows: Rows) -> ByHost:
     """`rows` are all of `batch`."""
     places: dict[str, int] = {}
     run_places = [places.setdefault(run.host, len(places)) for run in rows.runs]
-    of_row = np.array([*run_places, -1])[rows.run]  # -1 is also the last one
-    if (rows.run < 0).any():
+    is_verified = (rows.table.column("flags").to_numpy() & int(Flag.HOST_UNVERIFIED)) == 0
+    of_row = np.array([*run_places, -1])[np.where(is_verified, rows.run, -1)]  # -1 is also the last one
+    if (of_row < 0).any():
         peers = [places.setdefault(segment.source.peer, len(places)) for segment in batch.segments]
         counts = np.diff([segment.first for segment in batch.segments] + [batch.count])
         of_row = np.where(of_row < 0, np.repeat(peers, counts), of_row)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cloud.logs.collector.ranges import Numbers, Ranges, ranges_of
+from cloud.logs.collector.ranges import Numbers, Ranges, coarser, ranges_of
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -27,7 +27,7 @@ MAX_NUMBER = 2**63 - 1
 _NUMBERED = re.compile(
     rb"<[0-9]{1,3}>1 (?:[^ ]+ ){5}"
     rb'(?:\[(?:[^"\]\\]|"(?:[^"\\]|\\.)*")*\])*?'
-    rb'\[line@32473 host="([^"\]\\]+)" start="([^"\]\\]+)" n="([1-9][0-9]{0,18})"\](?: |\Z)',
+    rb'\[line@32473 host="([^"\]\\]{1,255})" start="([^"\]\\]{1,255})" n="([1-9][0-9]{0,18})"\](?: |\Z)',
     re.DOTALL,
 )
 
@@ -129,7 +129,8 @@ class LineAccounts:
     """The numbers that are stored, of each run of each host. Any thread may ask; what is not committed changes nothing.
 
     Bounded: a run whose numbers are in too many pieces is stored without account from there on, and beyond the bound
-    on runs the oldest is forgotten, first of its own host. Neither loses a line; both may store one twice.
+    on runs the oldest is forgotten, first of its own host. Neither loses a line; both may store one twice. Where too
+    many pieces are waived, the narrowest of what is missing between them is waived with them.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class LineAccounts:
         self._settle_s = settle_s
         self._now_s = now_s
         self._lock = threading.Lock()
+        self._recording = threading.Lock()
         self._accounts: dict[Run, _Account] = {}
         self._by_host: dict[str, dict[Run, None]] = {}  # the keys of a dict are in the order of their arrival
         self._current: dict[str, Run] = {}
@@ -160,6 +162,17 @@ class LineAccounts:
             for host, runs in self._by_host.items():  # only now is it known which are over
                 alive = [run for run in runs if not self._accounts[run].is_closed]
                 self._current[host] = alive[-1] if alive else next(reversed(runs))
+
+    def reload_from(self, read: Callable[[], Iterable[Mark]]) -> None:
+        """`reload` with the marks that `read` gives, of which none that is recorded meanwhile is missing."""
+        with self._recording:
+            self.reload(read())
+
+    def record(self, store: MarkStore, marks: Sequence[Mark]) -> None:
+        """Commit marks that come without rows to `store`, and take them in; from any thread. `StoreError`."""
+        with self._recording:
+            store.record(marks)
+            self.committed(marks)
 
     def fresh(self, runs: Sequence[Run], run_of_row: Integers, numbers: Integers) -> Fresh:
         """Which rows were not stored before, nor come earlier in the batch.
@@ -262,10 +275,12 @@ class LineAccounts:
         if mark.kind is MarkKind.CLOSED:
             account.closed_at = max(account.closed_at, mark.last)
         elif mark.kind is MarkKind.WAIVED:
+            before = len(account.waived)
             account.waived.add(mark.first, mark.last)
-            if len(account.waived) > MAX_RUN_RANGES:
-                [(first, _), *_] = account.waived
-                account.waived = Ranges([(first, account.waived.last)])
+            most = max(1, min(MAX_RUN_RANGES, MAX_RANGES - self._ranges + before))
+            if len(account.waived) > most:
+                account.waived = coarser(account.waived, account.known, max(1, most // 2))
+            self._ranges += len(account.waived) - before
         else:
             before = len(account.known)
             account.known.add(mark.first, mark.last)
@@ -285,7 +300,8 @@ class LineAccounts:
         return account
 
     def _forget(self, run: Run) -> None:
-        self._ranges -= len(self._accounts.pop(run).known)
+        account = self._accounts.pop(run)
+        self._ranges -= len(account.known) + len(account.waived)
         self.forgotten += 1
         siblings = self._by_host[run.host]
         del siblings[run]

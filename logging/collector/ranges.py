@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -68,6 +69,12 @@ class Ranges:
         if expected <= last:
             yield expected, last
 
+    def count_within(self, first: int, last: int) -> int:
+        """How many of the numbers from `first` to `last` are in it."""
+        begin, end = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        inside = zip(self._firsts[begin:end], self._lasts[begin:end], strict=True)
+        return sum(min(b, last) - max(a, first) + 1 for a, b in inside)
+
     def union(self, other: "Ranges") -> "Ranges":
         smaller, larger = sorted((self, other), key=len)
         joined = larger.copy()
@@ -90,6 +97,16 @@ class Ranges:
 
     def __bool__(self) -> bool:
         return bool(self._firsts)
+
+
+def coarser(ranges: Ranges, known: Ranges, most: int) -> Ranges:
+    """`ranges` as `most` at most: joined where only what is `known` lies between, then where the least does."""
+    pieces = list(ranges)
+    between = [b[0] - a[1] - 1 - known.count_within(a[1] + 1, b[0] - 1) for a, b in pairwise(pieces)]
+    widest = sorted(range(len(between)), key=between.__getitem__, reverse=True)[: most - 1]
+    cuts = sorted(place for place in widest if between[place])
+    begins, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(pieces) - 1]
+    return Ranges((pieces[begin][0], pieces[end][1]) for begin, end in zip(begins, ends, strict=True) if pieces)
 
 
 def ranges_of(ascending: Numbers) -> list[tuple[int, int]]:

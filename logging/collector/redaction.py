@@ -19,8 +19,11 @@ from cloud.logs.collector.row import FOLDED, HEADER, SEPARATOR
 from cloud.logs.emit.redact import MARK, SIGNS, redact_fields, redact_text
 
 WITHHELD: Final = "(withheld: the collector could not redact this line)"
-MAX_TEXT_CHARS: Final = 1 << 20
-"""A longer text that may hold a secret is withheld: for so many characters the rules take about a second at worst."""
+MAX_TEXT_CHARS: Final = 1 << 18
+"""A longer text that may hold a secret is withheld: the rules, while which no other thread runs, take a quarter of a
+second for so many characters at worst."""
+PATTERN_ROWS: Final = 4096
+"""How many rows the patterns are given at a time: their texts are held twice over meanwhile."""
 KEPT: Final = ("peer", "host_start")
 """Texts that are not the sender's, or by which its lines are numbered: these are never touched."""
 TEXTS: Final = (
@@ -66,7 +69,8 @@ class Redactor:
 
         What fails is tried again by halves, and a row that fails alone is withheld: of its texts only KEPT are left.
         """
-        parts = [part for batch in table.to_batches() for part in self._parts(batch)]
+        most = None if self._patterns is None else PATTERN_ROWS
+        parts = [part for batch in table.to_batches(most) for part in self._parts(batch)]
         redacted, withheld = sum(part.redacted for part in parts), sum(part.withheld for part in parts)
         if withheld:
             logger.bind(records=withheld).warning("cannot redact records, their texts are withheld")
@@ -170,9 +174,10 @@ def _apply_rules(sheet: _Sheet, signs: Signs) -> None:
 def _text_by_rules(text: str) -> str:
     if len(text) > MAX_TEXT_CHARS:
         raise RedactionError(f"cannot redact {len(text)} characters in time")
-    lowered = _INNOCENT.sub("\0", text.lower())
+    lowered = text.lower()
+    guilty = _INNOCENT.sub("\0", lowered)
     for trigger in _TRIGGERS:
-        if trigger in lowered:
+        if trigger in (lowered if " " in trigger else guilty):
             return redact_text(text)
     return text
 
@@ -201,15 +206,29 @@ def _fields_by_rules(text: str) -> str:
 
 def _structured_data_by_rules(text: str) -> str:
     def change(parameters: list[tuple[str, str]]) -> list[str]:
-        fields = dict(parameters)
-        if len(fields) < len(parameters):  # a name may come twice; a secret one is known by its end
-            fields = {f"{number} {name}": value for number, (name, value) in enumerate(parameters)}
-        return [str(value) for value in redact_fields(fields).values()]
+        values: list[str] = []
+        for fields in _without_repetition(parameters):
+            values += map(str, redact_fields(fields).values())
+        return values
 
     if len(text) > MAX_TEXT_CHARS:
         raise RedactionError(f"cannot redact {len(text)} characters in time")
     changed = map_parameters(text, change)
     return redact_text(text) if changed is None else changed
+
+
+def _without_repetition(parameters: Sequence[tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """All parameters at once; where a name comes twice each alone, but for a secret's name with its value behind it."""
+    fields = dict(parameters)
+    if len(fields) == len(parameters):
+        yield fields
+        return
+    at = 0
+    while at < len(parameters):
+        names = [name for name, _ in parameters[at : at + 2]]
+        number = 2 if names in (["name", "value"], ["key", "value"]) else 1
+        yield dict(parameters[at : at + number])
+        at += number
 
 
 _BY_RULES: Final[dict[str, Callable[[str], str]]] = {
@@ -229,9 +248,10 @@ def _apply_patterns(sheet: _Sheet, patterns: Patterns) -> None:
         return value
 
     for row in patterns.find(table, _condition(patterns)):
+        head = _head(sheet, row)
         for name in TEXTS:
             start = len(pieces)
-            sheet.change(row, name, lambda text, name=name: _mapped(name, text, collect) and text)  # type: ignore[misc]
+            sheet.change(row, name, lambda text, name=name, head=head: _mapped(name, text, collect, head) and text)  # type: ignore[misc]
             asked.append((name, row, start, len(pieces)))
     if not pieces:
         return
@@ -255,11 +275,13 @@ def _condition(patterns: Patterns) -> str:
     A piece is read without its escapes, where the whole text has them, and has a begin and an end of its own.
     """
     together = f"concat_ws(chr({ord(SEPARATOR)}), {', '.join(_SEARCHED)})"
-    return f"{patterns.matching(together)} OR contains(fields, chr(92)) OR contains(structured_data, chr(92))"
+    with_head = "coalesce(app_name || ': ', hostname || ' ', '') || message"
+    found = f"{patterns.matching(together)} OR (procid IS NULL AND {patterns.matching(with_head)})"
+    return f"{found} OR contains(fields, chr(92)) OR contains(structured_data, chr(92))"
 
 
-def _mapped(name: str, text: str, change: Change) -> str:
-    """A row's text whose pieces have gone through `change`."""
+def _mapped(name: str, text: str, change: Change, head: str = "") -> str:
+    """A row's text whose pieces have gone through `change`; `head` stood in front of the message."""
     if name == "fields":
         fields = json.loads(text)
         changed = _mapped_json(fields, "", change)
@@ -268,7 +290,7 @@ def _mapped(name: str, text: str, change: Change) -> str:
         written = map_parameters(text, lambda each: [change(value, f'{key}="{value}"') for key, value in each])
         if written is not None:
             return written
-    return change(text, "")
+    return change(text, head and head + text if name == "message" else "")
 
 
 def _mapped_json(value: Any, key: str, change: Change) -> Any:

@@ -18,6 +18,8 @@ _TO_ESCAPE = re.compile(r'["\\\]]')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PRI = 191
 MAX_SEQUENCE = 2**63
+MAX_ID = 255
+"""Of a host or a start id, in characters: what is longer numbers no line, since each is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def take_line_id(structured_data: str | None) -> tuple[str | None, LineId | None
     if end != len(structured_data) or not structured_data.startswith(_LINE_ID, start):
         return structured_data, None
     values = {name: _ESCAPED.sub(r"\1", value) for name, value in _PARAMETER.findall(structured_data, start)}
-    if not (values.get("host") and values.get("start") and _NUMBER.match(values.get("n", ""))):
+    names = values.get("host", ""), values.get("start", "")
+    if not all(0 < len(name) <= MAX_ID for name in names) or not _NUMBER.match(values.get("n", "")):
         return structured_data, None
     if (sequence := int(values["n"])) >= MAX_SEQUENCE:
         return structured_data, None

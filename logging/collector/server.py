@@ -54,6 +54,7 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
     store = DuckDbStore(settings.data, settings.store_settings())
+    writer: Writer | None = None
     try:
         accounts = LineAccounts(store.marks())
         inbox = Inbox(settings.buffer_bytes // BATCH_COST, BATCH_BYTES)
@@ -73,7 +74,8 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
         parts = Parts(store, upkeep, accounts, inbox, metrics)
         return asyncio.run(_serve(parts, writer, receiver, http_socket, alarm, announce))
     finally:
-        store.close()
+        if writer is None or not writer.is_running:
+            store.close()
 
 
 class _Alarm:
@@ -133,14 +135,14 @@ async def _serve(
     logger.info("collector stopping")
     # Senders first, then what they have sent, then the answers to it, then those who read it.
     await asyncio.to_thread(receiver.stop_reading)
-    await asyncio.to_thread(writer.stop)
+    has_ended = await asyncio.to_thread(writer.stop)
     await asyncio.to_thread(receiver.stop)
     await asyncio.to_thread(parts.upkeep.stop)
     if http.started:
         app.state.commits.close()
     http.should_exit = True
     await serving
-    return 1 if has_died or alarm.has_sounded else 0
+    return 1 if has_died or alarm.has_sounded or not has_ended else 0
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -74,13 +74,24 @@ class Writer:
     def start(self) -> None:
         self._thread = start_worker("writer", self._run, self._on_broken)
 
-    def stop(self) -> None:
-        """Commit what the closed inbox holds, within 10 s; what the store still refuses then is counted as lost."""
+    def stop(self) -> bool:
+        """Commit what the closed inbox holds, within 10 s; what is not stored then is counted as lost.
+
+        Whether the thread has ended. Where it has not, the store is still in its hands.
+        """
         self._give_up_s = time.monotonic() + STOP_TIMEOUT_S
         self._stopping.set()
         self._inbox.close()
-        if self._thread is not None:
-            self._thread.join(STOP_TIMEOUT_S + RETRY_S)
+        if self._thread is None:
+            return True
+        self._thread.join(STOP_TIMEOUT_S + RETRY_S)
+        if self.is_running:
+            logger.error("what was received cannot be stored in time at shutdown")
+        return not self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def reload_accounts(self) -> None:
         """Before the next commit, keep account of the lines by the store's marks anew; from any thread."""
@@ -89,6 +100,9 @@ class Writer:
     def _run(self) -> None:
         next_commit_s = 0.0
         while self._pending or not self._inbox.is_drained:
+            if not self._has_time:
+                self._drop_the_rest()
+                break
             if not self._pending and not self._take():
                 continue
             self._gather(next_commit_s)
@@ -109,7 +123,7 @@ class Writer:
     def _reload(self) -> None:
         self._is_reload_due.clear()
         try:
-            self._accounts.reload(self._store.marks())
+            self._accounts.reload_from(self._store.marks)
         except StoreBrokenError:
             raise
         except StoreError as exc:
@@ -131,9 +145,13 @@ class Writer:
     def _waiting(self) -> int:
         return sum(len(each.rows) for each in self._pending)
 
+    @property
+    def _has_time(self) -> bool:
+        return time.monotonic() < self._give_up_s
+
     def _take(self, timeout_s: float | None = None) -> bool:
-        """Parse the next batch; whether there was one."""
-        batch = self._inbox.take(timeout_s)
+        """Parse the next batch; whether there was one, and time for it."""
+        batch = self._inbox.take(timeout_s) if self._has_time else None
         if batch is None:
             return False
         rows = self._parser.read(batch)
@@ -167,6 +185,16 @@ class Writer:
             first.rows = first.rows.slice(len(part), len(first.rows))
             if not len(first.rows):
                 self._let_go(self._pending.popleft().batch)
+
+    def _drop_the_rest(self) -> None:
+        """Count what there was no time for."""
+        self._has_given_up = True
+        left = self._waiting()
+        while (batch := self._inbox.take(timeout_s=0)) is not None:
+            left += batch.count
+            self._inbox.give_back(batch)
+        self._metrics.store_failures.labels("shutdown").inc(left)
+        logger.bind(records=left).error("no time to store all that was received, giving up at shutdown")
 
     def _let_go(self, batch: Batch) -> None:
         if not self._has_given_up:  # or nobody may be told that it is durable

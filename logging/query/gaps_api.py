@@ -149,9 +149,7 @@ async def close_run(accounts: TheAccounts, store: TheMarkStore, asked: Closing) 
     """Confirm that a run is over and whole up to its last number; 409 when lines of it are missing."""
 
     def close() -> None:
-        marks = accounts.closing(asked.run, asked.last)
-        store.record(marks)
-        accounts.committed(marks)
+        accounts.record(store, accounts.closing(asked.run, asked.last))
 
     try:
         await to_thread.run_sync(close)
@@ -166,12 +164,7 @@ async def waive(accounts: TheAccounts, store: TheMarkStore, asked: Waiving) -> d
     if wrong := next((gap for gap in asked.gaps if gap[0] > gap[1]), None):
         raise HTTPException(422, f"cannot waive {wrong[0]} to {wrong[1]}: the first is after the last")
     marks = [Mark(asked.run, first, last, MarkKind.WAIVED) for first, last in asked.gaps]
-
-    def record() -> None:
-        store.record(marks)
-        accounts.committed(marks)
-
-    await to_thread.run_sync(record)
+    await to_thread.run_sync(accounts.record, store, marks)
     return {"waived": sum(last - first + 1 for first, last in asked.gaps)}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cloud.logs.canary.client import CanaryClient, Listener, RunGaps
 from cloud.logs.canary.emitter import Emitter
-from cloud.logs.canary.ledger import Line, State
+from cloud.logs.canary.ledger import Ledger, Line, State
 from cloud.logs.canary.rounds import Canary, Outcome, Plan
 from cloud.logs.query.client import ClientError, Parameters
 
@@ -221,6 +221,11 @@ def test_stop_gives_the_running_round_a_second() -> None:
         return await trial.run()
 
     assert in_loop(scene()).is_complete
+
+
+def test_a_run_that_sent_nothing_is_not_complete() -> None:
+    share = Ledger(["local0"], 1.0).shares()
+    assert not Outcome(share, None).is_complete
 
 
 def test_stop_does_not_wait_for_what_never_comes() -> None:

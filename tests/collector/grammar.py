@@ -135,6 +135,9 @@ def identity(r: Chooser) -> bytes:
             b'[line@32473 host="h" start="s" n="3" x="y"]',
             b'[line@32473 host="h" host="g" start="s" n="3"]',
             b'[line@32473 host="" start="s" n="3"]',
+            b'[line@32473 host="%s" start="s" n="3"]' % (b"h" * 255),
+            b'[line@32473 host="%s" start="s" n="3"]' % (b"h" * 256),
+            b'[line@32473 host="h" start="%s" n="3"]' % (b"s" * 256),
             b"[line@32473]",
             b'[line@3247 host="h" start="s" n="3"]',
         )
@@ -348,7 +351,7 @@ def _edges() -> Iterator[bytes]:
             yield b"<13>1 - h a - - - x" + text + behind
             yield b"\x80\x80"  # what must not be taken for the end of the message before
     for number in (b"0", b"1", b"01", b"9" * 17, b"9" * 18, b"9" * 19, b"9223372036854775807", b"9223372036854775808", b"-1", b""):
-        for host in (b"compute-01", b"compute-02", b""):
+        for host in (b"compute-01", b"compute-02", b"", b"h" * 255, b"h" * 256):
             yield b'<13>1 - compute-01 a - - [line@32473 host="%s" start="6f1c" n="%s"] m' % (host, number)
     for context in _EDGE_CONTEXTS:
         for instance in (b"", b"[instance: %s]", b"[instance: %s] ", b"[instance: %s] m [instance: x] ", b"[instance: %s0] ", b"[instance:%s] "):

@@ -211,6 +211,14 @@ def test_hosts_beyond_the_bound_and_overlong_names_share_one_budget(monkeypatch:
     assert site.send_from(*((plain(), peer, NOON_US + DAY_US) for peer in peers[2:4])) == [True] * 2
 
 
+def test_who_shares_a_budget_with_made_up_names_is_not_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.collector.budget.MAX_HOSTS", 1)
+    site = Site(200)
+    warning = line(1, WARNING, host="late-01")
+    peers = [(plain(), "a", NOON_US), *((plain(), f"made-up-{n}", NOON_US) for n in range(20)), (warning, "p", NOON_US)]
+    assert site.send_from(*peers)[-3:] == [False, False, True]
+
+
 def test_it_is_said_once_and_then_at_most_once_an_hour_and_when_the_day_is_over(
     warnings: list[tuple[str, dict[str, Any]]],
 ) -> None:

@@ -17,10 +17,10 @@ class Seen:
         self.hosts = Hosts(self.registry)
         self.parser = BatchParser()
 
-    def see(self, *lines: tuple[bytes, str], at: int = NOON_US) -> None:
+    def see(self, *lines: tuple[bytes, str], at: int = NOON_US, names: frozenset[str] | None = None) -> None:
         batch = Batch(1 << 20)
         for line, peer in lines:
-            batch.add_payload(line, Source(peer), at)
+            batch.add_payload(line, Source(peer, names), at)
         self.hosts.saw(batch, self.parser.read(batch))
 
     def of(self, name: str, host: str) -> float | None:
@@ -34,6 +34,15 @@ def test_a_line_counts_for_the_host_that_numbered_it_or_else_for_its_peer() -> N
     assert seen.of("bytes_total", "compute-02") == len(second)
     assert seen.of("bytes_total", "192.0.2.9") == 5
     assert seen.of("bytes_total", "192.0.2.1") is None
+
+
+def test_a_line_in_the_name_of_another_host_than_the_certificates_counts_for_its_peer() -> None:
+    seen, line = Seen(), NUMBERED.replace(b"vm", b"compute-01") % (b"compute-01", 1)
+    seen.see((line, "192.0.2.66"), names=frozenset({"compute-66"}))
+    assert seen.of("bytes_total", "compute-01") is None
+    assert seen.of("bytes_total", "192.0.2.66") == len(line)
+    seen.see((line, "192.0.2.1"), names=frozenset({"compute-01"}))
+    assert seen.of("bytes_total", "compute-01") == len(line)
 
 
 def test_last_seen_and_skew_are_of_the_newest_line() -> None:

@@ -234,6 +234,25 @@ def test_the_bound_on_all_ranges_holds_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(made.marks) == [Mark(A, 2, 2), Mark(B, 1, 1, MarkKind.WAIVED)]
 
 
+def test_what_is_missing_between_many_waived_numbers_stays_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_RUN_RANGES", 8)
+    accounts = LineAccounts([])
+    accounts.committed([Mark(A, 1, 100), Mark(A, 104, 300)])
+    accounts.committed([Mark(A, n, n, MarkKind.WAIVED) for n in range(2, 300, 2)])
+    assert gaps(accounts, A) == [(101, 101), (103, 103)]  # 102 is waived
+    accounts.committed([Mark(A, n, n, MarkKind.WAIVED) for n in range(1000, 1100, 2)])
+    assert (301, 999) in gaps(accounts, A)
+
+
+def test_waived_numbers_count_for_the_bound_on_all_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_RANGES", 10)
+    accounts = LineAccounts([])
+    for run in (A, B, C):
+        accounts.committed([Mark(run, n, n, MarkKind.WAIVED) for n in range(1, 100, 2)])
+    assert accounts._ranges <= 12  # one of each run at least
+    assert sum(len(account.waived) for account in accounts._accounts.values()) == accounts._ranges
+
+
 def test_a_host_with_too_many_runs_forgets_its_own_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_HOST_RUNS", 2)
     accounts = LineAccounts([Mark(C, 1, 1), Mark(A, 1, 1), Mark(B, 1, 1)])
@@ -264,6 +283,7 @@ HEAD = b"<142>1 2026-01-31T12:00:00Z compute-01 nova-api 81 - "
         (HEAD + IDENTITY + b'[x a="b"] text', None),
         (HEAD + b'[line@32473 host="compute-01" start="A" n="0"] text', None),
         (HEAD + b'[line@32473 host="compute-01" start="A" n="9999999999999999999"] text', None),
+        (HEAD + b'[line@32473 host="%s" start="A" n="1"] text' % (b"h" * 256), None),
         (IDENTITY, None),
         (b"", None),
         (HEAD + b"[" * 2000, None),

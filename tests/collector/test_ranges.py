@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.logs.collector.ranges import Ranges, ranges_of
+from cloud.logs.collector.ranges import Ranges, coarser, ranges_of
 
 PIECES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(0, 8)).map(lambda piece: (piece[0], sum(piece))), max_size=30
@@ -47,3 +47,36 @@ def test_they_hold_what_a_set_would(pieces: list[tuple[int, int]], others: list[
     assert both.count == len(expected | {n for first, last in others for n in range(first, last + 1)})
     ascending = np.array(sorted(expected), np.uint64)
     assert ranges_of(ascending) == list(ranges)
+
+
+COARSER = [
+    ("as few as asked for", [(1, 1), (3, 3), (6, 6), (8, 8)], [], 2, [(1, 3), (6, 8)]),
+    ("what is known separates nothing", [(1, 1), (9, 9), (12, 12)], [(2, 8)], 2, [(1, 9), (12, 12)]),
+    ("the least that is missing goes first", [(1, 1), (9, 9), (13, 13)], [(2, 6)], 2, [(1, 9), (13, 13)]),
+    ("known on both sides too", [(1, 1), (9, 9)], [(1, 20)], 1, [(1, 9)]),
+    ("few already", [(1, 1), (9, 9)], [], 5, [(1, 1), (9, 9)]),
+    ("few, and nothing between", [(1, 1), (9, 9)], [(2, 8)], 5, [(1, 9)]),
+    ("none", [], [], 3, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "known", "most", "expected"), [case[1:] for case in COARSER], ids=[case[0] for case in COARSER]
+)
+def test_ranges_become_coarser(
+    pieces: list[tuple[int, int]], known: list[tuple[int, int]], most: int, expected: list[tuple[int, int]]
+) -> None:
+    assert list(coarser(Ranges(pieces), Ranges(known), most)) == expected
+
+
+@given(PIECES, PIECES, st.integers(1, 8))
+@settings(max_examples=100, deadline=None)
+def test_coarser_ranges_hold_what_there_was_and_are_few(
+    pieces: list[tuple[int, int]], known: list[tuple[int, int]], most: int
+) -> None:
+    before, after = Ranges(pieces), coarser(Ranges(pieces), Ranges(known), most)
+    assert len(after) <= most
+    assert before.union(after).count == after.count
+    for first, last in known:
+        inside = {n for a, b in pieces for n in range(a, b + 1)} & set(range(first, last + 1))
+        assert before.count_within(first, last) == len(inside)

@@ -384,6 +384,42 @@ class TestFailures:
         assert made.table.column_names[: len(names)] == names
 
 
+WORDS = st.sampled_from(
+    ["pass", "key", "private key", "PGP PRIVATE KEY BLOCK", "-----BEGIN ", "-----", "password", "=", ": ", " ", "x7y8z9", "all"]
+)
+
+
+@given(st.lists(WORDS, max_size=12).map("".join))
+def test_a_text_becomes_what_the_services_rules_make_of_it(text: str) -> None:
+    assert redaction._text_by_rules(text) == redact_text(text)
+
+
+def test_a_pattern_sees_what_the_older_format_takes_for_a_tag_or_a_host() -> None:
+    redactor = Redactor(defaults=False, patterns=[CARD_PATTERN, r"^secret (\w+)"])
+    lines = (b"<13>Jan 15 12:00:00 h card: " + CARD.encode(), b"<13>Jan 15 12:00:00 secret x7y8z9")
+    rows, made = redacted(redactor, *lines, b"<13>Jan 15 12:00:00 h nova-api[3]: all is well")
+    assert made.redacted == 2
+    assert [row["message"] for row in rows] == ["***", "***", "all is well"]
+
+
+def test_structured_data_with_a_name_that_comes_twice_hides_a_value_by_the_name_in_front_of_it(
+    by_rules: Redactor,
+) -> None:
+    sd = '[x name="user" value="u" name="password" value="s3cretx7" key="token" value="t0ken99" password="p9x8" n="1"]'
+    [row], made = redacted(by_rules, f"<13>1 - h a - - {sd} m".encode())
+    expected = sd.replace("s3cretx7", "***").replace("t0ken99", "***").replace("p9x8", "***")
+    assert (row["structured_data"], made.redacted) == (expected, 1)
+
+
+def test_patterns_are_given_some_thousand_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "PATTERN_ROWS", 2)
+    redactor = Redactor(defaults=False, patterns=[CARD_PATTERN])
+    lines = [f"<13>1 - h a - - - card={CARD} {n}".encode() for n in range(5)]
+    rows, made = redacted(redactor, *lines)
+    assert [row["message"] for row in rows] == [f"card=*** {n}" for n in range(5)]
+    assert made.redacted == 5
+
+
 def test_secrets_are_nowhere_in_the_data_directory_of_a_real_collector(tmp_path: Path) -> None:
     settings = tmp_path / "collector.toml"
     settings.write_text(f"[redaction]\ndefaults = true\npatterns = ['{CARD_PATTERN}']\n")

@@ -246,6 +246,8 @@ FORGED = [
     ("a number that no column holds", '[line@32473 host="h" start="s" n="9223372036854775808"]'),
     ("a number of 5,000 digits", f'[line@32473 host="h" start="s" n="{"9" * 5000}"]'),
     ("digits of another script", '[line@32473 host="h" start="s" n="٣"]'),
+    ("a host of 256 characters", f'[line@32473 host="{"h" * 256}" start="s" n="3"]'),
+    ("a start id of 256 characters", f'[line@32473 host="h" start="{"s" * 256}" n="3"]'),
     ("not a number", '[line@32473 host="h" start="s" n="three"]'),
 ]
 

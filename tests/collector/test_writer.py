@@ -1,6 +1,7 @@
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cloud.logs.collector.batch import MAX_MESSAGES, Source
+from cloud.logs.collector.batch import MAX_MESSAGES, Batch, Source
 from cloud.logs.collector.budget import Budget
+from cloud.logs.collector.columns.rows import Rows
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind, Run
@@ -353,6 +355,48 @@ def test_what_is_refused_to_the_end_is_counted_as_lost_and_nobody_is_told_otherw
     assert running.store.messages == []
     assert running.store.attempts < 100  # it paused between them
     assert not told.is_set()
+
+
+def test_what_there_is_no_time_to_parse_at_shutdown_is_counted_and_not_confirmed(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud.logs.collector.writer.RETRY_S", 10)  # the stop waits so much longer
+    told = threading.Event()
+    read, began = running.writer._parser.read, threading.Event()
+
+    def slow(batch: Batch) -> Rows:
+        began.set()
+        time.sleep(0.3)  # longer than there is time for
+        return read(batch)
+
+    monkeypatch.setattr(running.writer._parser, "read", slow)
+    running.put("one")
+    running.writer.start()
+    assert began.wait(10)
+    running.put("two", "three", told=told.set)
+    assert running.writer.stop()
+    assert running.count("store_failures", "shutdown") == 2
+    assert running.store.messages == ["one"]
+    assert not told.is_set()
+
+
+def test_a_writer_that_does_not_end_in_time_says_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.collector.writer.STOP_TIMEOUT_S", 0.0)
+    read, began, go_on = running.writer._parser.read, threading.Event(), threading.Event()
+
+    def stuck(batch: Batch) -> Rows:
+        began.set()
+        assert go_on.wait(10)
+        return read(batch)
+
+    monkeypatch.setattr(running.writer._parser, "read", stuck)
+    running.put("one")
+    running.writer.start()
+    assert began.wait(10)
+    assert not running.writer.stop()
+    assert running.writer.is_running
+    go_on.set()
+    wait_until(lambda: not running.writer.is_running, what="the end")
 
 
 def test_a_batch_over_midnight_is_one_commit_a_day_and_is_confirmed_after_the_last(running: Running) -> None:

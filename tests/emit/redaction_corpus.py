@@ -267,6 +267,7 @@ TOKENS_AND_KEYS = (
         '{"private_key": "***", "name": "k"}',
     ),
     Leak(PEM[:60], ("MIIEfictional0line",), "***"),
+    Leak("-----BEGIN PGP PRIVATE KEY BLOCK----- b3Bl -----END PGP PRIVATE KEY BLOCK----- x", ("b3Bl",), "*** x"),
     Leak("-----BEGIN OPENSSH PRIVATE KEY----- b3Bl -----END OPENSSH PRIVATE KEY----- x", ("b3Bl",), "*** x"),
 )
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from cloud.logs.collector.columns.bytes import is_same, starts_with
 from cloud.logs.collector.compiled import Bytes, byte_at, compiled
+from cloud.logs.collector.rfc5424 import MAX_ID
 
 NOT_READ = -1
 END, IDENTITY, NUMBER = range(3)
@@ -123,8 +124,8 @@ def _read_number(data: Bytes, identity: int, start: int, end: int, found: npt.ND
 
 @compiled
 def _plain_value_end(data: Bytes, start: int, end: int) -> int:
-    """Where the closing quote of a value stands that is not empty and holds no escape, nor a control character."""
-    for at in range(start, end):
+    """Where the closing quote stands of a value that is neither empty nor long, and has no escape or control code."""
+    for at in range(start, min(end, start + MAX_ID + 1)):
         character = byte_at(data, at)
         if character == _QUOTE:
             return at if at > start else NOT_READ
