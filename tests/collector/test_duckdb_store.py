@@ -14,8 +14,11 @@ import pytest
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.lines import Mark, MarkKind
 from cloud.logs.collector.row import RECEIVED
+from cloud.logs.collector.storage import datafile
 from cloud.logs.collector.storage.datafile import DataFile
 from cloud.logs.collector.store import Keep, StoreError, Table
+from cloud.logs.collector.upkeep import Upkeep
+from cloud.logs.query.reader import Filter, Reader
 from tests.collector.rows import DAY_US, NOON_US, counted, mark, rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -417,3 +420,46 @@ def test_every_column_of_the_row_is_stored() -> None:
         "sequence",
         "flags",
     }
+
+
+def test_a_file_is_whole_when_it_is_made_whoever_has_looked_at_all_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB detaches what somebody holds, and writes it only when that one lets go."""
+    holders: list[duckdb.DuckDBPyConnection] = []
+    build = datafile.build
+
+    def held(connection: duckdb.DuckDBPyConnection, path: Path, database: str, origin: datafile.Origin) -> Path:
+        built = build(connection, path, database, origin)
+        holder = connection.cursor()
+        holder.execute("BEGIN")
+        holder.execute(f"SELECT count(*) FROM {database}.lines").fetchall()  # noqa: S608 - our own name
+        holders.append(holder)
+        return built
+
+    monkeypatch.setattr(datafile, "build", held)
+    store = DuckDbStore(tmp_path)
+    assert store.append(counted(1, 3)) == 3
+    for holder in holders:
+        holder.close()
+    assert len(holders) == 1
+    store.close()
+    store = DuckDbStore(tmp_path)
+    assert [row["message"] for row in Reader(store).newest(Filter(), 10, store.committed_row_id)] == ["1", "2", "3"]
+    store.close()
+
+
+def test_a_file_that_somebody_holds_for_a_moment_is_sealed_all_the_same(tmp_path: Path) -> None:
+    store = DuckDbStore(tmp_path)
+    store.append(counted(1, 3))
+    [file] = store.live()
+    holder = store.files.connection.cursor()
+    holder.execute("BEGIN")
+    holder.execute(f"SELECT count(*) FROM {file.database}.lines").fetchall()  # noqa: S608 - our own name
+    letting_go = threading.Timer(0.3, holder.close)
+    letting_go.start()
+    Upkeep(store).seal()
+    letting_go.join()
+    assert [each.is_writable for each in store.files.shelf.files()] == [False]
+    assert store.files.refused == {}
+    store.close()

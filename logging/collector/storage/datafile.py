@@ -86,7 +86,9 @@ def build(connection: duckdb.DuckDBPyConnection, path: Path, database: str, orig
 def create(connection: duckdb.DuckDBPyConnection, path: Path, database: str, origin: Origin) -> None:
     """Make an empty file `path`, whole and not attached."""
     unfinished = build(connection, path, database, origin)
-    connection.execute(f"DETACH {database}")  # which writes its log into it
+    # Detaching writes the log only when no other connection, as one that looks at all databases, holds this one too.
+    connection.execute(f"CHECKPOINT {database}")
+    connection.execute(f"DETACH {database}")
     directory.publish(unfinished, path)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import re
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ from cloud.logs.collector.storage.shelf import Shelf
 
 UNKNOWN_ROWS = 10_000_000_000
 """More than a file holds: so far row_ids go on behind one whose last is not known, so that none is given twice."""
+HELD_S = 2.0
+HELD_POLL_S = 0.01
 _CUTS = 3
 _DATABASE = re.compile(r"\bfile_\d+\b")
 
@@ -79,9 +82,17 @@ class Files:
 
     def reattach(self, file: DataFile, *, is_writable: bool) -> DataFile:
         """`file` attached anew under its name, which nobody may be reading; the caller puts it on the shelf."""
+        until_s = time.monotonic() + HELD_S
         with self.connection.cursor() as cursor:
             cursor.execute(f"DETACH DATABASE IF EXISTS {file.database}")
-            return attach(cursor, file.path, file.database, is_writable=is_writable)
+            while True:
+                try:
+                    return attach(cursor, file.path, file.database, is_writable=is_writable)
+                except duckdb.BinderException as exc:
+                    # Who has looked at all databases holds this one too, for a moment.
+                    if "file handle conflict" not in str(exc) or time.monotonic() >= until_s:
+                        raise
+                time.sleep(HELD_POLL_S)
 
     def replace(self, old: Sequence[DataFile], new: Sequence[DataFile] = ()) -> None:
         """Show `new` in place of `old`, whose files are deleted as soon as nobody reads them."""
