@@ -205,30 +205,40 @@ def _fields_by_rules(text: str) -> str:
 
 
 def _structured_data_by_rules(text: str) -> str:
-    def change(parameters: list[tuple[str, str]]) -> list[str]:
-        values: list[str] = []
-        for fields in _without_repetition(parameters):
-            values += map(str, redact_fields(fields).values())
-        return values
-
     if len(text) > MAX_TEXT_CHARS:
         raise RedactionError(f"cannot redact {len(text)} characters in time")
-    changed = map_parameters(text, change)
+    changed = map_parameters(text, _parameters_by_rules)
     return redact_text(text) if changed is None else changed
 
 
-def _without_repetition(parameters: Sequence[tuple[str, str]]) -> Iterator[dict[str, str]]:
-    """All parameters at once; where a name comes twice each alone, but for a secret's name with its value behind it."""
+def _parameters_by_rules(parameters: list[tuple[str, str]]) -> list[str]:
     fields = dict(parameters)
     if len(fields) == len(parameters):
-        yield fields
-        return
-    at = 0
-    while at < len(parameters):
-        names = [name for name, _ in parameters[at : at + 2]]
-        number = 2 if names in (["name", "value"], ["key", "value"]) else 1
-        yield dict(parameters[at : at + number])
-        at += number
+        return [str(value) for value in redact_fields(fields).values()]
+    # A name comes twice: each parameter is judged alone, and a value by the names that stand with it.
+    redacted = [str(new) for name, value in parameters for new in redact_fields({name: value}).values()]
+    for couple in _couples([name for name, _ in parameters]):
+        labels = [parameters[at][1] for at in couple if parameters[at][0] != "value"]
+        if any(redact_fields({"name": label, "value": "-"})["value"] == MARK for label in labels):
+            for at in couple:
+                if parameters[at][0] == "value" and parameters[at][1]:
+                    redacted[at] = MARK
+    return redacted
+
+
+def _couples(names: Sequence[str]) -> list[list[int]]:
+    """Which of `names` are a secret's name or key and its value: whichever of both comes first begins each couple."""
+    couples: list[list[int]] = []
+    marked = [(at, name == "value") for at, name in enumerate(names) if name in ("name", "key", "value")]
+    previous = None
+    for at, is_value in marked:
+        if not couples or (is_value != previous and is_value == marked[0][1]):
+            couples.append([])
+        couples[-1].append(at)
+        previous = is_value
+    if len(couples) > 1 and previous == marked[0][1]:  # left over: it may belong to the couple in front of it
+        couples[-2].extend(couples.pop())
+    return couples
 
 
 _BY_RULES: Final[dict[str, Callable[[str], str]]] = {
@@ -247,41 +257,77 @@ def _apply_patterns(sheet: _Sheet, patterns: Patterns) -> None:
         pieces.extend((value, member))
         return value
 
+    def collect_message(head: str, text: str) -> str:
+        pieces.extend((text, head, head + text))
+        return text
+
     for row in patterns.find(table, _condition(patterns)):
         head = _head(sheet, row)
         for name in TEXTS:
             start = len(pieces)
-            sheet.change(row, name, lambda text, name=name, head=head: _mapped(name, text, collect, head) and text)  # type: ignore[misc]
+            if name == "message":
+                sheet.change(row, name, partial(collect_message, head))
+            else:
+                sheet.change(row, name, lambda text, name=name: _mapped(name, text, collect) and text)  # type: ignore[misc]
             asked.append((name, row, start, len(pieces)))
     if not pieces:
         return
     replaced = patterns.apply(pieces)
+    again: list[int] = []
     for name, row, start, end in asked:
+        if name == "message":
+            sheet.change(row, name, partial(_message_answer, pieces[start:end], replaced[start:end], again, row))
+            continue
         answers = zip(pieces[start:end], replaced[start:end], strict=True)
         sheet.change(row, name, partial(_mapped, name, change=partial(_answer, answers)))
+    if again:
+        messages = [sheet.text("message", row) or "" for row in again]
+        for row, message in zip(again, patterns.apply(messages), strict=True):
+            sheet.change(row, "message", lambda _, message=message: _known(message))  # type: ignore[misc]
+
+
+def _message_answer(asked: Sequence[str], replaced: Sequence[str | None], again: list[int], row: int, text: str) -> str:
+    """What became of a message by itself, of its head, and of both together: what either shows to be secret goes.
+
+    All of it goes where a match reaches from the head into it. Where there is one thing to hide in it by itself and
+    another behind its head, the latter is hidden here, and `row` is to be asked for `again`.
+    """
+    new, new_head, whole = map(_known, replaced)
+    before = asked[1] if whole.startswith(asked[1]) else new_head
+    behind = whole.removeprefix(before) if whole.startswith(before) else MARK
+    if behind == text:
+        return new
+    if new != text and behind not in (new, MARK):
+        again.append(row)
+    return behind
+
+
+def _known(new: str | None) -> str:
+    if new is None:
+        raise RedactionError("cannot redact a text that grows without end")
+    return new
 
 
 def _answer(answers: Iterator[tuple[str, str | None]], value: str, member: str) -> str:
     """What became of a value; all of it is hidden if only together with its name a pattern matches."""
-    new, new_member = next(answers)[1], next(answers)[1]
-    if new is None or new_member is None:
-        raise RedactionError("cannot redact a text that grows without end")
+    new, new_member = _known(next(answers)[1]), _known(next(answers)[1])
     return MARK if new == value and new_member != member else new
 
 
 def _condition(patterns: Patterns) -> str:
     """SQL: whether a pattern may match in one of a row's texts, or in a piece of one.
 
-    A piece is read without its escapes, where the whole text has them, and has a begin and an end of its own.
+    A piece is read without its escapes, where the whole text has them, and has a begin and an end of its own. The
+    message stands behind its `_head`, which hides no match in it: a head ends with a space, which is no part of a word.
     """
-    together = f"concat_ws(chr({ord(SEPARATOR)}), {', '.join(_SEARCHED)})"
-    with_head = "coalesce(app_name || ': ', hostname || ' ', '') || message"
-    found = f"{patterns.matching(together)} OR (procid IS NULL AND {patterns.matching(with_head)})"
-    return f"{found} OR contains(fields, chr(92)) OR contains(structured_data, chr(92))"
+    head = "CASE WHEN app_name IS NULL THEN hostname || ' ' WHEN coalesce(procid, '') = '' THEN app_name || ': ' END"
+    texts = (f"concat({head}, message)" if name == "message" else name for name in _SEARCHED)
+    together = f"concat_ws(chr({ord(SEPARATOR)}), {', '.join(texts)})"
+    return f"{patterns.matching(together)} OR contains(fields, chr(92)) OR contains(structured_data, chr(92))"
 
 
-def _mapped(name: str, text: str, change: Change, head: str = "") -> str:
-    """A row's text whose pieces have gone through `change`; `head` stood in front of the message."""
+def _mapped(name: str, text: str, change: Change) -> str:
+    """A row's text whose pieces have gone through `change`."""
     if name == "fields":
         fields = json.loads(text)
         changed = _mapped_json(fields, "", change)
@@ -290,7 +336,7 @@ def _mapped(name: str, text: str, change: Change, head: str = "") -> str:
         written = map_parameters(text, lambda each: [change(value, f'{key}="{value}"') for key, value in each])
         if written is not None:
             return written
-    return change(text, head and head + text if name == "message" else "")
+    return change(text, "")
 
 
 def _mapped_json(value: Any, key: str, change: Change) -> Any:

@@ -402,6 +402,23 @@ def test_a_pattern_sees_what_the_older_format_takes_for_a_tag_or_a_host() -> Non
     assert [row["message"] for row in rows] == ["***", "***", "all is well"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"card: {CARD}, card={CARD}", "***, card=***"),
+        (f"card: {CARD} SSN123", "*** SSN***"),
+        (f"card: {CARD} declined for nova", "*** declined for nova"),
+        ("SSN123: all is well", "all is well"),
+        ("pin: 1234 of SSN123", "***"),
+        ("nova: abc abc", "*** abc"),
+    ],
+)
+def test_a_message_shows_nothing_that_a_pattern_hides_with_its_tag_or_without_it(text: str, expected: str) -> None:
+    redactor = Redactor(defaults=False, patterns=[CARD_PATTERN, r"SSN(\d+)", r"pin: \d+", "^(abc)"])
+    [row], _ = redacted(redactor, f"<13>Jan 15 12:00:00 h {text}".encode())
+    assert row["message"] == expected
+
+
 def test_structured_data_with_a_name_that_comes_twice_hides_a_value_by_the_name_in_front_of_it(
     by_rules: Redactor,
 ) -> None:
@@ -409,6 +426,24 @@ def test_structured_data_with_a_name_that_comes_twice_hides_a_value_by_the_name_
     [row], made = redacted(by_rules, f"<13>1 - h a - - {sd} m".encode())
     expected = sd.replace("s3cretx7", "***").replace("t0ken99", "***").replace("p9x8", "***")
     assert (row["structured_data"], made.redacted) == (expected, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '[x name="user" value="u" name="password" type="s" value="x7x"]',
+        '[x value="x7x" name="password" value="u" name="user"]',
+        '[x value="u" name="user" value="x7x" name="password"]',
+        '[x value="x7x" name="password" n="1" n="2"]',
+        '[x name="password" value="x7x" value="x7x"]',
+        '[x value="x7x" name="password" value="x7x"]',
+        '[x key="a" name="password" value="x7x" key="b"]',
+        '[x name="password" value="" name="user" value="u"]',
+    ],
+)
+def test_a_name_and_its_value_are_found_in_either_order_where_names_come_twice(by_rules: Redactor, data: str) -> None:
+    [row], _ = redacted(by_rules, f"<13>1 - h a - - {data} m".encode())
+    assert row["structured_data"] == data.replace("x7x", "***")
 
 
 def test_patterns_are_given_some_thousand_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
