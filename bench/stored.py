@@ -36,30 +36,30 @@ class Stored:
 
 
 def read_stored(data: Path) -> Stored:
-    """Count what the `logs` tables below `data` hold; nothing else may have them open."""
+    """Count what the `logs` views below `data` hold; nothing else may have them open."""
     files = sorted(data.rglob("logs-*.duckdb"))
     with duckdb.connect() as connection:
         for number, file in enumerate(files):
             quoted = str(file).replace("'", "''")
             connection.execute(f"ATTACH '{quoted}' AS file_{number} (READ_ONLY)")
         connection.execute(f"SET temp_directory = '{str(data.parent).replace(chr(39), chr(39) * 2)}/spill'")
-        tables = connection.execute("SELECT database_name FROM duckdb_tables() WHERE table_name = 'logs'").fetchall()
+        tables = connection.execute("SELECT database_name FROM duckdb_tables() WHERE table_name = 'lines'").fetchall()
         if not tables:
             return Stored((), 0)
         union = " UNION ALL ".join(f"SELECT hostname, host_start, sequence FROM {name}.logs" for (name,) in tables)  # noqa: S608 - our own names
-        connection.execute(f"CREATE VIEW lines AS {union}")
+        connection.execute(f"CREATE VIEW stored AS {union}")
         found = connection.execute(
-            "SELECT hostname, host_start FROM lines WHERE sequence IS NOT NULL GROUP BY ALL ORDER BY ALL"
+            "SELECT hostname, host_start FROM stored WHERE sequence IS NOT NULL GROUP BY ALL ORDER BY ALL"
         ).fetchall()
         runs = [Run(host, start, *_numbers(connection, host, start)) for host, start in found]
-        unnumbered = connection.execute("SELECT count(*) FROM lines WHERE sequence IS NULL").fetchall()[0][0]
+        unnumbered = connection.execute("SELECT count(*) FROM stored WHERE sequence IS NULL").fetchall()[0][0]
     return Stored(tuple(runs), unnumbered)
 
 
 def _numbers(connection: duckdb.DuckDBPyConnection, host: str, start: str) -> tuple[int, int, int, int]:
     """One run at a time: all numbers of a long soak at once do not fit into memory."""
     lines, distinct, first, last = connection.execute(
-        "SELECT count(*), count(DISTINCT sequence), min(sequence), max(sequence) FROM lines"
+        "SELECT count(*), count(DISTINCT sequence), min(sequence), max(sequence) FROM stored"
         " WHERE hostname = ? AND host_start = ?",
         [host, start],
     ).fetchall()[0]
