@@ -43,7 +43,8 @@ class _HttpServer(uvicorn.Server):
 
 
 def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) -> int:
-    """Run until SIGTERM or SIGINT; the exit code is 0 then, and 1 when the store, a thread or the HTTP server broke.
+    """Run until SIGTERM or SIGINT; the exit code is 0 then, and 1 when the store, a thread or the HTTP server broke,
+    or when what was received could not be stored in time.
 
     `announce` hears `syslog tcp://...` for each listener, `http http://...`, and `ready` when both take connections.
     `StoreError`, `ListenError` and `SettingsError` before anything has started.

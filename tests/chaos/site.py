@@ -63,7 +63,7 @@ class Site:
         self.disk: SmallDisk | None = None
         self.clock: Clock | None = None
         self.respooled: set[Line] = set()
-        """How many lines rsyslogds had, when they were stopped, put into their spools behind later ones."""
+        """The lines that rsyslogds, when they were stopped, have put into their spools behind later ones."""
         self._rows = self._directory / "rows.parquet"
 
     def __enter__(self) -> Self:
