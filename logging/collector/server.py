@@ -29,8 +29,12 @@ from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.collector.writer import Writer
 
 HTTP_STOP_S = 2
-MALLOC_ARENAS = 2
-_M_ARENA_MAX = -8  # malloc.h of glibc
+_MALLOPT = {-8: 2, -3: 1 << 20, -1: 8 << 20}
+"""glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), so that what is freed goes back to the system.
+
+Threads with heaps of their own kept up to 100 MB more. A threshold that is not set grows to 32 MB as large arrays come
+and go, and their holes stay: 100 MB more at 98,000 messages a second.
+"""
 START_POLL_S = 0.005
 
 
@@ -51,7 +55,7 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     """
     listener_settings, http_address = settings.listeners(), settings.http_address()
     _raise_file_limit()
-    _limit_arenas()
+    _tune_malloc()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
     store = DuckDbStore(settings.data, settings.store_settings())
@@ -163,7 +167,7 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _limit_arenas() -> None:
-    """Let threads share what glibc keeps of freed memory: with heaps of their own it was up to 100 MB more."""
+def _tune_malloc() -> None:
     with suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, MALLOC_ARENAS)
+        for option, value in _MALLOPT.items():
+            ctypes.CDLL(None).mallopt(option, value)
