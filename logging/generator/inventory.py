@@ -29,6 +29,9 @@ from cloud.logs.generator.strict_yaml import StrictYamlError, parse_yaml
 
 Profile = Literal["default", "guide"]
 
+ServiceOptions = Mapping[Service, Mapping[OptionName, Mapping[OptionName, OptionValue]]]
+"""By service, section of its file, and option."""
+
 LocalLogKeep = Annotated[StrictInt, Field(ge=1, le=3650)]
 
 _DEFAULT_LEVEL = "INFO"
@@ -114,6 +117,7 @@ class HostEntry(_LevelSettings):
     base_rsyslog: bool = False
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
+    service_options: ServiceOptions = Field(default_factory=dict, repr=False)
     profile: Profile | None = None
     tls: TlsFiles = TlsFiles()
     durable_queue: StrictBool | None = None
@@ -142,6 +146,8 @@ class HostService:
     name: str
     facility: str
     level: str
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """By section of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,8 @@ class Inventory(_LevelSettings):
     local_log_keep: LocalLogKeep = _DEFAULT_LOCAL_LOG_KEEP
     paths: PathSettings = PathSettings()
     nova_options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
+    service_options: ServiceOptions = Field(default_factory=dict, repr=False)
+    """Only the service itself gets to see them."""
     transport_url: TransportUrl | None = Field(default=None, repr=False)
     database: DatabaseUrl | None = Field(default=None, repr=False)
     """Only services that may open it get to see it."""
@@ -232,7 +240,9 @@ class Inventory(_LevelSettings):
         facilities = {**FACILITIES, **self.facilities}
         levels = {**self.log_level, **entry.log_level}
         for name in entry.services:
-            yield HostService(name, facilities[name], levels.get(name, _DEFAULT_LEVEL))
+            general, own = self.service_options.get(name, {}), entry.service_options.get(name, {})
+            options = {section: {**general.get(section, {}), **own.get(section, {})} for section in {**general, **own}}
+            yield HostService(name, facilities[name], levels.get(name, _DEFAULT_LEVEL), options)
 
     def _tls(self, entry: HostEntry) -> Tls | None:
         return self.collector.tls and self.collector.tls.model_copy(update=entry.tls.given)

@@ -65,6 +65,35 @@ def test_logging_conf_has_the_names_that_services_rely_on() -> None:
     assert dict(parser["formatter_cee"]) == {"class": "cloud.logs.emit.cee.CeeFormatter"}
 
 
+def test_options_of_a_service_are_in_its_own_file_alone_and_the_hosts_win(tmp_path: Path) -> None:
+    general = {"nova-api": {"default": {"osapi_compute_listen_port": 8774}, "identity": {"url": "http://h:5000", "a": 1}}}
+    own = {"nova-api": {"identity": {"a": 2}}, "image": {"image": {"password": "example-not-a-secret"}}}
+    entry = {"services": ["nova-api", "nova-cert", "image"], "service_options": own}
+    cloud = Inventory.model_validate(
+        {
+            "collector": {"address": "172.20.1.43", "port": 514},
+            "service_options": general,
+            "hosts": {"controller-01": entry},
+        }
+    )
+    files = render_host(cloud, "controller-01")
+    assert files["etc/nova/nova-api.conf"] == (
+        "# What only nova-api reads, after nova.conf.\n"
+        "[DEFAULT]\n"
+        "log-config = /etc/nova/nova-api-logging.conf\n"
+        "osapi_compute_listen_port = 8774\n"
+        "\n"
+        "[identity]\n"
+        "url = http://h:5000\n"
+        "a = 2\n"
+    )
+    assert "identity" not in files["etc/nova/nova-cert.conf"]
+    assert "example-not-a-secret" not in repr(cloud)
+    write_tree(files, tmp_path)
+    modes = {name: (tmp_path / f"etc/nova/{name}.conf").stat().st_mode & 0o777 for name in ("nova-api", "image")}
+    assert modes == {"nova-api": 0o644, "image": 0o640}
+
+
 def test_oslo_config_reads_both_files_of_a_service(tmp_path: Path) -> None:
     options = {"instances_path": "$state_path/instances", "report_interval": 5, "quota": "100%"}
     write_tree(rendered(nova_options=options), tmp_path)
