@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from cloud.db.models import StoredText
 from cloud.db.url import parse_database_url, shown
 from cloud.errors import DatabaseUnavailableError
 from cloud.logs.loopback import is_loopback
@@ -89,6 +90,14 @@ class Database:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SCHEMA_LOCK_TIMEOUT_S}s'")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
             yield connection
+
+    def lock(self, session: Session, name: str) -> None:
+        """Hold `name` until the transaction ends: for who counts before adding, where no row stands for the count.
+
+        What does not see rows that others are about to add has to begin after this. On SQLite every writer holds all.
+        """
+        if session.connection().dialect.name == "postgresql":
+            session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(literal(name, StoredText()), 0))))
 
     def exists(self) -> bool:
         """Whether there is something to ask: SQLite would make an empty file of it, a server is taken at its word."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.orm import Session
 
+from cloud.db.bounds import MAX_INTEGER
 from cloud.db.engine import Database
 from cloud.db.models import ServiceRow
 from cloud.domain.service import MAX_TEXT_LENGTH, Service, ServiceReport
@@ -65,13 +66,25 @@ class ServiceTable:
             raise ValueError(f"a reason is at most {MAX_TEXT_LENGTH} printable characters")
         return self._set_disabled(host, binary, disabled=True, reason=reason)
 
+    def force_down(self, host: str, binary: str, *, is_forced: bool) -> Service:
+        """Take it for down, or again for what its reports say; ServiceNotFoundError when it has never reported."""
+        return self._change(host, binary, {"forced_down": is_forced})
+
+    def delete(self, service_id: int) -> None:
+        """Forget it; one that still runs comes back, enabled, with its next report. ServiceNotFoundError."""
+        with self._database.transaction() as session:
+            # A number beyond the column's would be an error of SQLite's driver.
+            gone = delete(ServiceRow).where(ServiceRow.id == service_id).returning(ServiceRow.id)
+            if not 0 < service_id <= MAX_INTEGER or session.scalar(gone) is None:
+                raise ServiceNotFoundError(f"cannot find service {service_id}")
+
     def announce(self, *, says_down: bool = True) -> tuple[Service, ...]:
         """The services that went up or down since the last call, ordered by id; of several callers one gets each.
 
         Without `says_down` those that went down are left to a later call.
         """
         up_since = self._up_since()
-        is_up = ServiceRow.updated_at >= up_since
+        is_up = and_(ServiceRow.updated_at >= up_since, ~ServiceRow.forced_down)
         announced = []
         with self._database.transaction() as session:
             # By id: two who lock the same rows in different order would wait for each other.
@@ -89,8 +102,11 @@ class ServiceTable:
         return tuple(announced)
 
     def _set_disabled(self, host: str, binary: str, *, disabled: bool, reason: str | None) -> Service:
+        return self._change(host, binary, {"disabled": disabled, "disabled_reason": reason})
+
+    def _change(self, host: str, binary: str, values: dict[str, object]) -> Service:
         with self._database.transaction() as session:
-            row = _update(session, host, binary, {"disabled": disabled, "disabled_reason": reason})
+            row = _update(session, host, binary, values)
             if row is None:
                 raise ServiceNotFoundError(f"cannot find service {binary} on {host}")
             return _service(row, self._up_since())
@@ -116,5 +132,6 @@ def _service(row: ServiceRow, up_since: datetime) -> Service:
         created_at=row.created_at,
         updated_at=row.updated_at,
         report_count=row.report_count,
-        is_up=row.updated_at >= up_since,
+        is_up=row.updated_at >= up_since and not row.forced_down,
+        is_forced_down=row.forced_down,
     )

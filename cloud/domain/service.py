@@ -49,6 +49,8 @@ class Service:
     updated_at: datetime
     report_count: int
     is_up: bool
+    is_forced_down: bool = False
+    """By an admin who knows that it is, whatever it reports."""
 
     def as_dict(self) -> dict[str, str | int | bool | None]:
         """As values that JSON has, times in ISO 8601; `from_dict` gives an equal service."""

@@ -13,13 +13,19 @@ class RpcError(CloudError):
 class BusUnavailableError(RpcError):
     """The broker could not be reached in time, or refused the message. A cast may have been sent all the same."""
 
+    status = 503
+
 
 class RpcTimeoutError(RpcError):
     """No reply in time. What was asked for may have been done, may be done later, or never."""
 
+    status = 504
+
 
 class NoSuchTargetError(RpcError):
     """Nobody has ever listened there; nothing was sent."""
+
+    status = 503
 
 
 class NoSuchMethodError(RpcError):

@@ -36,6 +36,7 @@ def service(**changes: object) -> dict[str, object]:
         "updated_at": "2026-01-02T03:05:05+00:00",
         "report_count": 7,
         "is_up": True,
+        "is_forced_down": False,
         **changes,
     }
 

@@ -5,14 +5,21 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from cloud.db.aggregates import AggregateTable
+from cloud.db.claims import ClaimTable
 from cloud.db.engine import Database, DatabaseLimits, open_database
+from cloud.db.fixed_ips import FixedIpTable
+from cloud.db.hosts import ComputeNodeTable
+from cloud.db.instances import InstanceTable
 from cloud.db.schema import sync
 from cloud.db.services import ServiceTable
 from tests.postgresql import PostgreSql
 
-LIMITS = DatabaseLimits(lock_timeout_s=20.0, statement_timeout_s=20.0)
+LIMITS = DatabaseLimits(pool_timeout_s=30.0, lock_timeout_s=20.0, statement_timeout_s=20.0)
 _numbers = count(1)
 
 
@@ -42,12 +49,17 @@ def postgresql() -> Iterator[PostgreSql]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/nova.db"
+        yield f"sqlite:///{tmp_path}/nova.db"
+        return
     server: PostgreSql = request.getfixturevalue("postgresql")
-    return server.create_database(f"nova_{next(_numbers)}")
+    name = f"nova_{next(_numbers)}"
+    yield server.create_database(name)
+    # Each has a thousand files: all of them together take longer to remove at the end than the tests took.
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture
@@ -61,3 +73,28 @@ def database(url: str) -> Iterator[Database]:
 @pytest.fixture
 def services(database: Database, clock: Clock) -> ServiceTable:
     return ServiceTable(database, clock, down_after_s=60)
+
+
+@pytest.fixture
+def instances(database: Database, clock: Clock) -> InstanceTable:
+    return InstanceTable(database, clock)
+
+
+@pytest.fixture
+def claims(database: Database, clock: Clock) -> ClaimTable:
+    return ClaimTable(database, clock)
+
+
+@pytest.fixture
+def nodes(database: Database, clock: Clock) -> ComputeNodeTable:
+    return ComputeNodeTable(database, clock)
+
+
+@pytest.fixture
+def fixed_ips(database: Database, clock: Clock) -> FixedIpTable:
+    return FixedIpTable(database, clock)
+
+
+@pytest.fixture
+def aggregates(database: Database, clock: Clock) -> AggregateTable:
+    return AggregateTable(database, clock)

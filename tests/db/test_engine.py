@@ -131,6 +131,26 @@ def test_lock_of_another_is_waited_for_no_longer_than_the_bound(url: str, servic
         assert topics(other) == ["second"]
 
 
+def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(url: str, services: ServiceTable) -> None:
+    impatient = replace(LIMITS, lock_timeout_s=0.1)
+    with open_database(url, impatient) as first, open_database(url, impatient) as second:
+        with first.transaction() as session:
+            first.lock(session, "instances of p1\x00")
+            with pytest.raises(DatabaseUnavailableError), second.transaction() as waiting:
+                second.lock(waiting, "instances of p1\x00")
+        with second.transaction() as session:
+            second.lock(session, "instances of p1\x00")
+
+
+def test_names_are_held_apart(services: ServiceTable, database: Database, url: str) -> None:
+    with database.transaction() as session:
+        database.lock(session, "instances of p1")
+        database.lock(session, "instances of p1")
+        if url.startswith("postgresql"):
+            with database.transaction() as other:
+                database.lock(other, "instances of p2")
+
+
 def test_transaction_waits_for_a_connection_no_longer_than_the_bound(url: str) -> None:
     with open_database(url, replace(IMPATIENT, max_pool_size=1, max_overflow=0)) as database:
         with database.reading():

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+import cloud.db.identity_models  # noqa: F401 - its tables belong to the same metadata
 from cloud.db.engine import Database, open_database
 from cloud.db.models import Base
 from cloud.db.schema import MIGRATIONS, SchemaError, check, current_revision, draft, sync
@@ -18,6 +19,7 @@ from tests.db.conftest import LIMITS
 
 SYNC = """
 import sys
+import cloud.db.identity_models  # noqa: F401 - its tables belong to the same metadata
 from cloud.db.engine import open_database
 from cloud.db.schema import sync
 sys.stdin.readline()
@@ -51,10 +53,10 @@ def test_migrations_make_the_tables_of_the_models(database: Database) -> None:
 
 def test_sync_says_the_revision_and_may_be_repeated(empty: Database) -> None:
     assert current_revision(empty) is None
-    assert sync(empty) == "0001"
+    assert sync(empty) == "0003"
     check(empty)
-    assert sync(empty) == "0001"
-    assert current_revision(empty) == "0001"
+    assert sync(empty) == "0003"
+    assert current_revision(empty) == "0003"
 
 
 def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Database) -> None:
@@ -66,7 +68,7 @@ def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Databa
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        assert [process.communicate(timeout=60) for process in processes] == [("0001\n", "")] * 4
+        assert [process.communicate(timeout=60) for process in processes] == [("0003\n", "")] * 4
     finally:
         for process in processes:
             process.kill()
@@ -76,8 +78,8 @@ def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Databa
 
 def test_migration_that_fails_leaves_nothing(empty: Database, tmp_path: Path) -> None:
     copy = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    (copy / "versions" / "0002_broken.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (copy / "versions" / "0004_broken.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0004'\ndown_revision = '0003'\n"
         "def upgrade() -> None:\n"
         "    op.create_table('halves', sa.Column('id', sa.Integer(), primary_key=True))\n"
         "    raise LookupError('halfway')\n"
@@ -90,28 +92,28 @@ def test_migration_that_fails_leaves_nothing(empty: Database, tmp_path: Path) ->
 
 def test_empty_database_is_told_from_a_synced_one(empty: Database) -> None:
     assert complaint_about(empty) == (
-        f"cannot use the schema of database {empty.name}: it has no revision, and this code needs 0001: "
+        f"cannot use the schema of database {empty.name}: it has no revision, and this code needs 0003: "
         "run `cloud db sync`"
     )
 
 
 def test_older_schema_is_told(database: Database, tmp_path: Path) -> None:
     copy = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    (copy / "versions" / "0002_next.py").write_text(
-        "revision = '0002'\ndown_revision = '0001'\ndef upgrade() -> None:\n    pass\n"
+    (copy / "versions" / "0004_next.py").write_text(
+        "revision = '0004'\ndown_revision = '0003'\ndef upgrade() -> None:\n    pass\n"
     )
     assert complaint_about(database, copy) == (
-        f"cannot use the schema of database {database.name}: it has revision 0001, and this code needs 0002: "
+        f"cannot use the schema of database {database.name}: it has revision 0003, and this code needs 0004: "
         "run `cloud db sync`"
     )
-    assert sync(database, copy) == "0002"
+    assert sync(database, copy) == "0004"
     check(database, copy)
 
 
 def test_schema_of_a_newer_release_is_told_and_left_alone(database: Database) -> None:
     set_revision(database, "0099")
     complaint = (
-        f"cannot use the schema of database {database.name}: it has revision 0099, and this code, which needs 0001, "
+        f"cannot use the schema of database {database.name}: it has revision 0099, and this code, which needs 0003, "
         "is older than that: install the release whose `cloud db sync` was run"
     )
     assert complaint_about(database) == complaint
@@ -128,10 +130,10 @@ def test_draft_is_the_next_migration_from_what_the_models_have_beyond_the_databa
     with database.transaction() as session:
         session.execute(text("ALTER TABLE services DROP COLUMN topic"))
     path = draft(database, "topics of services", copy)
-    assert path == copy / "versions" / "0002_topics_of_services.py"
+    assert path == copy / "versions" / "0004_topics_of_services.py"
     text_of_it = path.read_text()
     assert text_of_it.startswith('"""Topics of services."""\n')
-    assert "revision = '0002'\ndown_revision = '0001'\n" in text_of_it
+    assert "revision = '0004'\ndown_revision = '0003'\n" in text_of_it
     assert "batch_op.add_column(sa.Column('topic', sa.String(length=255), nullable=False))" in text_of_it
 
 
@@ -139,4 +141,10 @@ def test_migrations_and_their_template_are_in_the_package() -> None:
     found = sorted(
         str(path.relative_to(MIGRATIONS)) for path in MIGRATIONS.rglob("*") if path.suffix in (".py", ".mako")
     )
-    assert found == ["env.py", "script.py.mako", "versions/0001_services.py"]
+    assert found == [
+        "env.py",
+        "script.py.mako",
+        "versions/0001_services.py",
+        "versions/0002_identity.py",
+        "versions/0003_compute.py",
+    ]

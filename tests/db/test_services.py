@@ -231,6 +231,33 @@ def test_no_report_of_two_processes_is_lost(url: str, services: ServiceTable) ->
     assert [(service.host, service.report_count) for service in services.all()] == [("compute-01", 40)]
 
 
+def test_service_that_is_forced_down_is_down_and_announced_so_whatever_it_reports(services: ServiceTable) -> None:
+    services.report(compute())
+    assert states(services.announce()) == [("compute-01", True)]
+    forced = services.force_down("compute-01", "nova-compute", is_forced=True)
+    assert (forced.is_up, forced.is_forced_down) == (False, True)
+    services.report(compute())
+    assert states(services.all()) == [("compute-01", False)]
+    assert states(services.announce()) == [("compute-01", False)]
+    assert services.announce() == ()
+    assert services.force_down("compute-01", "nova-compute", is_forced=False).is_up
+    assert states(services.announce()) == [("compute-01", True)]
+    with pytest.raises(ServiceNotFoundError):
+        services.force_down("compute-02", "nova-compute", is_forced=True)
+
+
+def test_service_that_is_deleted_comes_back_with_its_next_report(services: ServiceTable) -> None:
+    services.report(compute())
+    services.disable("compute-01", "nova-compute", "broken fan")
+    services.delete(1)
+    assert services.all() == ()
+    for service_id in (1, 0, -1, 2**31, 2**70):
+        with pytest.raises(ServiceNotFoundError, match=f"cannot find service {service_id}"):
+            services.delete(service_id)
+    services.report(compute())
+    assert [(service.report_count, service.is_enabled) for service in services.all()] == [(1, True)]
+
+
 @pytest.mark.server
 def test_first_report_that_meets_another_first_report_counts_as_the_second(
     postgresql: PostgreSql, clock: Clock
@@ -253,3 +280,38 @@ def test_first_report_that_meets_another_first_report_counts_as_the_second(
             wait_until(is_waiting, what="the second report to wait for the first")
         report.result()
         assert [service.report_count for service in table.all()] == [2]
+
+
+def test_service_that_is_forced_down_is_down_whatever_it_reports(services: ServiceTable, clock: Clock) -> None:
+    services.report(compute())
+    assert services.announce() == services.all()
+    forced = services.force_down("compute-01", "nova-compute", is_forced=True)
+    assert (forced.is_up, forced.is_forced_down, forced.is_enabled) == (False, True, True)
+    assert states(services.announce()) == [("compute-01", False)]
+    clock.advance(10)
+    services.report(compute())
+    assert states(services.all()) == [("compute-01", False)]
+    assert services.announce() == ()
+    released = services.force_down("compute-01", "nova-compute", is_forced=False)
+    assert (released.is_up, released.is_forced_down) == (True, False)
+    assert states(services.announce()) == [("compute-01", True)]
+    with pytest.raises(ServiceNotFoundError):
+        services.force_down("compute-02", "nova-compute", is_forced=True)
+
+
+def test_service_that_is_deleted_is_entered_anew_by_its_next_report(services: ServiceTable) -> None:
+    services.report(compute())
+    services.disable("compute-01", "nova-compute", "broken fan")
+    [service] = services.all()
+    services.delete(service.id)
+    assert services.all() == ()
+    services.report(compute())
+    assert [(service.is_enabled, service.report_count) for service in services.all()] == [(True, 1)]
+
+
+@pytest.mark.parametrize("service_id", [0, -1, 2, 2**31, 2**70])
+def test_deleting_a_service_that_is_not_there_changes_nothing(services: ServiceTable, service_id: int) -> None:
+    services.report(compute())
+    with pytest.raises(ServiceNotFoundError, match=rf"^cannot find service {service_id}$"):
+        services.delete(service_id)
+    assert len(services.all()) == 1

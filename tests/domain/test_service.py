@@ -50,6 +50,7 @@ def test_service_arrives_as_it_was_sent() -> None:
         "updated_at": "2014-10-16T12:00:10.250001+00:00",
         "report_count": 2,
         "is_up": True,
+        "is_forced_down": False,
     }
     assert Service.from_dict(json.loads(json.dumps(values))) == SERVICE
 

@@ -1,0 +1,107 @@
+"""The table of claims, alike on SQLite and PostgreSQL: no host is given away twice."""
+
+import pytest
+
+from cloud.db.claims import ClaimTable
+from cloud.db.hosts import ComputeNodeTable
+from cloud.db.instances import InstanceTable
+from cloud.domain.flavor import Resources
+from cloud.errors import HostNotFoundError, InstanceNotFoundError, NoRoomError
+from tests.db.making import NO_QUOTA, at_once, compute_node, failures, new_instance, uuid_of
+
+ONE = Resources(memory_mb=2048, vcpus=1, disk_gb=20)
+LIMITS = Resources(memory_mb=20480, vcpus=16, disk_gb=400)
+
+
+@pytest.fixture
+def hosts(nodes: ComputeNodeTable) -> ComputeNodeTable:
+    for host in ("a", "b"):
+        nodes.report(compute_node(host))
+    return nodes
+
+
+def test_claim_counts_until_it_is_released(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    claims.claim(uuid_of(1), "a", ONE, LIMITS)
+    claims.claim(uuid_of(2), "a", Resources(1024, 2, 5), LIMITS)
+    assert hosts.get("a").used == Resources(3072, 3, 25)
+    assert hosts.get("b").used == Resources(0, 0, 0)
+    claims.release(uuid_of(1))
+    claims.release(uuid_of(1))
+    assert hosts.get("a").used == Resources(1024, 2, 5)
+
+
+def test_second_claim_of_the_same_is_no_change_even_on_a_host_that_is_full(
+    hosts: ComputeNodeTable, claims: ClaimTable
+) -> None:
+    for _ in range(2):
+        claims.claim(uuid_of(1), "a", ONE, ONE)
+    assert claims.of(uuid_of(1)) == {"a": ONE}
+
+
+def test_instance_may_claim_of_two_hosts_and_release_one(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    for host in ("a", "b"):
+        claims.claim(uuid_of(1), host, ONE, LIMITS)
+    claims.release(uuid_of(1), "a")
+    assert claims.of(uuid_of(1)) == {"b": ONE}
+    claims.claim(uuid_of(1), "a", ONE, LIMITS)
+    claims.release(uuid_of(1))
+    assert claims.of(uuid_of(1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        (Resources(4095, 16, 400), "cannot claim 2048 MB of memory of host a: 2047 are left"),
+        (Resources(20480, 1, 400), "cannot claim 1 vcpus of host a: 0 are left"),
+        (Resources(20480, 16, 10), "cannot claim 20 GB of disk of host a: 0 are left"),
+        (Resources(0, 0, 0), "cannot claim 2048 MB of memory of host a: 0 are left"),
+    ],
+)
+def test_claim_beyond_a_limit_says_of_what_and_claims_nothing(
+    hosts: ComputeNodeTable, claims: ClaimTable, limits: Resources, complaint: str
+) -> None:
+    claims.claim(uuid_of(1), "a", ONE, LIMITS)
+    with pytest.raises(NoRoomError) as caught:
+        claims.claim(uuid_of(2), "a", ONE, limits)
+    assert str(caught.value) == complaint
+    assert hosts.get("a").used == ONE
+
+
+def test_claim_may_take_the_last_of_it_and_nothing_of_a_full_host(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    claims.claim(uuid_of(1), "a", ONE, ONE)
+    claims.claim(uuid_of(2), "a", Resources(0, 0, 0), Resources(0, 0, 0))
+    assert hosts.get("a").used == ONE
+
+
+def test_host_that_never_reported_has_nothing_to_claim(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    with pytest.raises(HostNotFoundError, match="cannot claim of host c: it has never reported its resources"):
+        claims.claim(uuid_of(1), "c", ONE, LIMITS)
+
+
+def test_deleted_instance_claims_nothing(hosts: ComputeNodeTable, claims: ClaimTable, instances: InstanceTable) -> None:
+    instances.create([new_instance(1)], NO_QUOTA)
+    claims.claim(uuid_of(1), "a", ONE, LIMITS)
+    instances.delete(uuid_of(1))
+    with pytest.raises(InstanceNotFoundError, match="it is deleted"):
+        claims.claim(uuid_of(1), "a", ONE, LIMITS)
+    assert hosts.get("a").used == Resources(0, 0, 0)
+
+
+def test_of_fifty_who_want_room_for_ten_exactly_ten_get_it(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    done = at_once(50, lambda number: claims.claim(uuid_of(number), "a", ONE, LIMITS))
+    refused = failures(done)
+    assert [type(exc) for exc in refused] == [NoRoomError] * 40
+    assert {str(exc) for exc in refused} == {"cannot claim 2048 MB of memory of host a: 0 are left"}
+    assert hosts.get("a").used == Resources(20480, 10, 200)
+
+
+def test_fifty_on_two_hosts_fill_both_and_no_more(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    done = at_once(50, lambda number: claims.claim(uuid_of(number), "ab"[number % 2], ONE, LIMITS))
+    assert [type(exc) for exc in failures(done)] == [NoRoomError] * 30
+    assert [node.used for node in hosts.all()] == [Resources(20480, 10, 200)] * 2
+
+
+def test_same_claim_at_once_is_one(hosts: ComputeNodeTable, claims: ClaimTable) -> None:
+    done = at_once(20, lambda _number: claims.claim(uuid_of(1), "a", ONE, LIMITS))
+    assert failures(done) == []
+    assert hosts.get("a").used == ONE
