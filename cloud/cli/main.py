@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from cloud.cli.bootstrap import bootstrap
 from cloud.cli.config import config
 from cloud.cli.db import db
 from cloud.cli.log import log
@@ -17,6 +18,7 @@ def cli() -> None:
     """The cloud and its logs."""
 
 
+cli.add_command(bootstrap)
 cli.add_command(config)
 cli.add_command(db)
 cli.add_command(log)

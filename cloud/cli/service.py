@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ class _Daemons(click.Group):
         return [*super().list_commands(ctx), *(Target(role).binary for role in ROLES)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        role = cmd_name.removeprefix("nova-")
-        if role in ROLES and role != cmd_name:
+        with suppress(ValueError):
+            role = Target.of(cmd_name).role
             command: click.Command = importlib.import_module(f"cloud.services.{role}.daemon").main
             return command
         return super().get_command(ctx, cmd_name)

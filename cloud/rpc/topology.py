@@ -16,10 +16,14 @@ ROLES = (
     "novncproxy",
     "objectstore",
     "scheduler",
+    "identity",
+    "image",
 )
-"""What a service does in the cloud; its program is `nova-` and the role."""
+"""What a service does in the cloud."""
 
-_BINARY_PREFIX = "nova-"
+_BINARIES = {role: role if role in ("identity", "image") else f"nova-{role}" for role in ROLES}
+"""Each role's program."""
+_ROLES = {binary: role for role, binary in _BINARIES.items()}
 
 EXCHANGE = Exchange("nova", type="topic", durable=True)
 """Leads a message to the queue that its routing key names: `compute`, or `compute.compute-01`."""
@@ -49,14 +53,13 @@ class Target:
     @classmethod
     def of(cls, binary: str, host: str | None = None) -> Self:
         """The target that the program `binary` (`nova-compute`) answers as; ValueError for an unknown one."""
-        if not binary.startswith(_BINARY_PREFIX) or binary.removeprefix(_BINARY_PREFIX) not in ROLES:
-            expected = ", ".join(_BINARY_PREFIX + role for role in ROLES)
-            raise ValueError(f"unknown service {binary!r}: expected one of {expected}")
-        return cls(binary.removeprefix(_BINARY_PREFIX), host)
+        if binary not in _ROLES:
+            raise ValueError(f"unknown service {binary!r}: expected one of {', '.join(_ROLES)}")
+        return cls(_ROLES[binary], host)
 
     @property
     def binary(self) -> str:
-        return _BINARY_PREFIX + self.role
+        return _BINARIES[self.role]
 
     @property
     def routing_key(self) -> str:

@@ -5,9 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,7 +34,7 @@ from cloud.rpc.topology import Target
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import ConfigurationError, read_configuration
 from cloud.services.control import ControlEndpoint
-from cloud.services.manager import MakeManager, Manager, Parts
+from cloud.services.manager import MakeManager, Manager, ManagerError, Parts
 from cloud.services.reporting import THREAD_NAME, Reports
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Daemon:
     """Whether it opens the database; all others report through nova-conductor."""
     zone_option: str = "internal_service_availability_zone"
     """The option that names its availability zone."""
+    options: Mapping[str, Sequence[cfg.Opt]] = field(default_factory=dict)
+    """Its own options, by the name of their section."""
 
 
 def idle(_parts: Parts) -> Manager:
@@ -74,6 +76,8 @@ def run_daemon(daemon: Daemon, files: Sequence[Path], host: str | None) -> int:
             publisher = configured_publisher(conf)
             set_up_logging(log_settings(conf), service=daemon.binary, host=conf.host)
             database = _open_database(conf, stack) if daemon.has_database else None
+            client = RpcClient(publisher, str(_target(daemon, conf)), timeout_s=conf.rpc_response_timeout)
+            manager = _make_manager(daemon, Parts(conf, client, database))
         except (ConfigurationError, BusUrlError, LogSetupError, _StartError) as exc:
             print(f"{daemon.binary}: {exc}", file=sys.stderr)  # noqa: T201 - there is no log yet, or nobody reads it
             return 1
@@ -81,26 +85,29 @@ def run_daemon(daemon: Daemon, files: Sequence[Path], host: str | None) -> int:
         stops: SimpleQueue[int] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stops.put(received))
-        _run(daemon, conf, publisher, database, files, stops)
+        _run(daemon, Parts(conf, client, database), publisher, manager, files, stops)
     return 0
+
+
+def _target(daemon: Daemon, conf: cfg.ConfigOpts) -> Target:
+    return Target.of(daemon.binary, conf.host)
 
 
 def _run(
     daemon: Daemon,
-    conf: cfg.ConfigOpts,
+    parts: Parts,
     publisher: Publisher,
-    database: "Database | None",
+    manager: Manager,
     files: Sequence[Path],
     stops: "SimpleQueue[int]",
 ) -> None:
-    target = Target.of(daemon.binary, conf.host)
-    client = RpcClient(publisher, str(target), timeout_s=conf.rpc_response_timeout)
+    conf, client = parts.conf, parts.client
+    target = _target(daemon, conf)
     level = LiveLevel(logging.getLogger("nova"))
-    manager = daemon.make_manager(Parts(conf, client, database))
     control = ControlEndpoint(target, client, level)
     server = RpcServer(publisher, target, methods_of(control, manager), workers=conf.rpc_workers)
     logging.getLogger(logger_name(RpcClient.__module__)).addFilter(_is_not_of_reports)
-    reports = Reports(conf.report_interval, [_report(daemon, target, conf, client, database), manager.report])
+    reports = Reports(conf.report_interval, [_report(daemon, target, parts), manager.report])
 
     logger.bind(event=SERVICE.event("start"), config_files=", ".join(map(str, files))).info("service started")
     if conf.service_down_time <= conf.report_interval:
@@ -144,15 +151,24 @@ def _is_not_of_reports(record: logging.LogRecord) -> bool:
 
 
 def _read(daemon: Daemon, files: Sequence[Path], host: str | None) -> cfg.ConfigOpts:
-    if not daemon.has_database:
-        return read_configuration(files, host=host)
-    from cloud.db.options import DATABASE_OPTIONS
+    groups = dict(daemon.options)
+    if daemon.has_database:
+        from cloud.db.options import DATABASE_OPTIONS
 
-    return read_configuration(files, host=host, groups={"database": DATABASE_OPTIONS})
+        groups["database"] = DATABASE_OPTIONS
+    return read_configuration(files, host=host, groups=groups)
 
 
 class _StartError(Exception):
     """A reason not to start."""
+
+
+def _make_manager(daemon: Daemon, parts: Parts) -> Manager:
+    try:
+        return daemon.make_manager(parts)
+    except ManagerError as exc:
+        logger.bind(error=str(exc)).error("cannot start")
+        raise _StartError(exc) from exc
 
 
 def _open_database(conf: cfg.ConfigOpts, stack: ExitStack) -> "Database":
@@ -173,10 +189,9 @@ def _open_database(conf: cfg.ConfigOpts, stack: ExitStack) -> "Database":
     return database
 
 
-def _report(
-    daemon: Daemon, target: Target, conf: cfg.ConfigOpts, client: RpcClient, database: "Database | None"
-) -> Callable[[], None]:
+def _report(daemon: Daemon, target: Target, parts: Parts) -> Callable[[], None]:
     """What says that we are alive: to the database, or to nova-conductor where there is none."""
+    conf, client, database = parts.conf, parts.client, parts.database
     report = ServiceReport(conf.host, daemon.binary, target.role, conf[daemon.zone_option])
     if database is None:
         conductor = ConductorClient(client, timeout_s=min(ConductorClient.TIMEOUT_S, conf.report_interval))

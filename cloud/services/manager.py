@@ -22,6 +22,10 @@ class Parts:
     """None in a service that has no business with the database."""
 
 
+class ManagerError(Exception):
+    """A reason why a daemon cannot do its work here, as a port that is taken; it ends with exit code 1."""
+
+
 class Manager:
     """A daemon's own work. The bus may call those of its methods that are marked `rpc_method`, from several threads."""
 

@@ -258,6 +258,7 @@ TOKENS_AND_KEYS = (
     ),
     Leak('{"access": "ak", "secret": "x7x"}', ("x7x",), '{"access": "ak", "secret": "***"}'),
     Leak(f"validated {FERNET} for nova", (FERNET[10:],), "validated *** for nova"),
+    Leak(f"DELETE /v2.0/tokens/{FERNET} 204", (FERNET[10:],), "DELETE /v2.0/tokens/*** 204"),
     Leak(f"revoked {PKI}", (PKI[20:60],), "revoked ***"),
     Leak(f"got {JWT}", (JWT[-12:],), "got ***"),
     Leak(f"wrote\n{PEM}\nto disk", ("MIIEfictional0line", "line2"), "wrote\n***\nto disk"),
