@@ -1,6 +1,7 @@
-"""nova-conductor's methods on a real database, and its word on who went up or down."""
+"""nova-conductor on a real database: services, its word on who went up or down, and when it looks after builds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,8 @@ from cloud.db.services import ServiceTable
 from cloud.domain.service import Service, ServiceReport
 from cloud.errors import DatabaseUnavailableError, ServiceNotFoundError
 from cloud.rpc.errors import BadMessageError
-from cloud.services.conductor.manager import ConductorManager, make_manager
+from cloud.services.conductor.manager import Builds, ConductorManager, make_manager
+from cloud.services.conductor.tables import Tables
 from cloud.services.manager import Parts
 from tests.services.said import Line
 
@@ -43,9 +45,47 @@ def clock() -> Clock:
     return Clock()
 
 
+class Server:
+    """Of builds."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+
+    def start(self) -> None:
+        self.did.append("start")
+
+    def stop(self, timeout_s: float) -> bool:
+        self.did.append(f"stop {timeout_s:g}")
+        return True
+
+
+class Overdue:
+    """Builds that nobody goes on with, and who was asked to end which."""
+
+    def __init__(self, uuids: Sequence[str] = ()) -> None:
+        self.uuids = uuids
+        self.ended: list[str] = []
+
+    def find(self) -> Sequence[str]:
+        return self.uuids
+
+
+def manager_of(
+    tables: Tables, *, overdue: Overdue | None = None, server: Server | None = None, **options: Any
+) -> ConductorManager:
+    overdue = overdue or Overdue()
+    builds = Builds(server or Server(), overdue.find, overdue.ended.append, stop_timeout_s=7.0)
+    return ConductorManager(tables, builds, **options)
+
+
 @pytest.fixture
-def manager(database: Database, clock: Clock, lines: list[Line]) -> ConductorManager:
-    return ConductorManager(ServiceTable(database, clock, down_after_s=60))
+def tables(database: Database, clock: Clock) -> Tables:
+    return Tables.of(database, clock, down_after_s=60)
+
+
+@pytest.fixture
+def manager(tables: Tables, lines: list[Line]) -> ConductorManager:
+    return manager_of(tables)
 
 
 def events(lines: list[Line]) -> list[tuple[str, str, str]]:
@@ -64,6 +104,7 @@ def test_service_that_reports_is_listed_up_and_enabled(manager: ConductorManager
             "updated_at": "2026-01-02T03:04:05+00:00",
             "report_count": 1,
             "is_up": True,
+            "is_forced_down": False,
         }
     ]
 
@@ -99,10 +140,8 @@ def test_transition_is_announced_once_however_often_it_is_asked(
     assert lines[1][2]["last_report"] == "2026-01-02T03:04:05+00:00"
 
 
-def test_of_two_conductors_one_announces(
-    manager: ConductorManager, database: Database, clock: Clock, lines: list[Line]
-) -> None:
-    other = ConductorManager(ServiceTable(database, clock, down_after_s=60))
+def test_of_two_conductors_one_announces(manager: ConductorManager, tables: Tables, lines: list[Line]) -> None:
+    other = manager_of(tables)
     manager.report_service(REPORT)
     for conductor in (other, manager, other):
         conductor.report()
@@ -110,14 +149,13 @@ def test_of_two_conductors_one_announces(
 
 
 def test_nobody_is_called_down_before_reports_could_come_in_for_long_enough(
-    database: Database, clock: Clock, lines: list[Line]
+    tables: Tables, clock: Clock, lines: list[Line]
 ) -> None:
-    services = ServiceTable(database, clock, down_after_s=60)
-    services.report(ServiceReport.from_dict(REPORT))
-    services.announce()
+    tables.services.report(ServiceReport.from_dict(REPORT))
+    tables.services.announce()
     clock.pass_by(3600)  # the conductor was away
     monotonic_s = [1000.0]
-    manager = ConductorManager(services, settle_s=60, clock_s=lambda: monotonic_s[0])
+    manager = manager_of(tables, settle_s=60, clock_s=lambda: monotonic_s[0])
     manager.start()
     manager.report()
     monotonic_s[0] += 59
@@ -140,7 +178,8 @@ def test_a_database_that_was_away_starts_that_time_anew(database: Database, cloc
     services = Away(database, clock, down_after_s=60)
     services.report(ServiceReport.from_dict(REPORT))
     monotonic_s = [1000.0]
-    manager = ConductorManager(services, settle_s=60, clock_s=lambda: monotonic_s[0])
+    tables = replace(Tables.of(database, clock, down_after_s=60), services=services)
+    manager = manager_of(tables, settle_s=60, clock_s=lambda: monotonic_s[0])
     monotonic_s[0] += 3600
     clock.pass_by(3600)
     with pytest.raises(DatabaseUnavailableError):
@@ -248,3 +287,26 @@ def test_name_or_reason_that_cannot_be_is_the_askers_mistake(manager: ConductorM
 def test_conductor_without_a_database_is_a_defect_that_says_so() -> None:
     with pytest.raises(ValueError, match=r"^nova-conductor needs a database$"):
         make_manager(Parts(cast("Any", None), cast("Any", None), database=None))
+
+
+def test_builds_come_in_from_its_start_until_its_stop(tables: Tables) -> None:
+    server = Server()
+    manager = manager_of(tables, server=server)
+    manager.start()
+    manager.stop()
+    assert server.did == ["start", "stop 7"]
+
+
+def test_overdue_builds_are_looked_for_once_a_minute_and_others_end_them(tables: Tables) -> None:
+    monotonic_s = [1000.0]
+    overdue = Overdue(["a", "b"])
+    manager = manager_of(tables, overdue=overdue, clock_s=lambda: monotonic_s[0])
+    manager.start()
+    for _ in range(3):
+        manager.report()
+        assert overdue.ended == ["a", "b"]
+        monotonic_s[0] += 59
+        manager.report()
+        assert overdue.ended == ["a", "b"]
+        monotonic_s[0] += 1
+        overdue.ended.clear()

@@ -27,10 +27,15 @@ from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import NoSuchTargetError
 from cloud.rpc.publisher import Publisher
 from cloud.rpc.topology import ROLES, Target
+from cloud.services.api.manager import ApiManager
 from cloud.services.compute.manager import ComputeManager
 from cloud.services.conductor.manager import ConductorManager
 from cloud.services.control import ControlClient, ControlEndpoint
+from cloud.services.identity.manager import IdentityManager
+from cloud.services.image.manager import ImageManager
 from cloud.services.manager import Manager
+from cloud.services.network.manager import NetworkManager
+from cloud.services.scheduler.manager import SchedulerManager
 from cloud.up.layout import Endpoints, Layout, inventory_of
 from tests.brokers import RedisBroker
 from tests.waiting import wait_until
@@ -46,8 +51,20 @@ PRIORITIES = {
     "nova-consoleauth": 166,
     "nova-novncproxy": 166,
     "nova-objectstore": 174,  # local5
+    "image": 174,
+    "identity": 182,  # local6
 }
 HOST_OF = dict.fromkeys(PRIORITIES, "controller-01") | {"nova-compute": "compute-01", "nova-network": "compute-01"}
+MANAGERS = [
+    ApiManager,
+    ComputeManager,
+    ConductorManager,
+    IdentityManager,
+    ImageManager,
+    Manager,
+    NetworkManager,
+    SchedulerManager,
+]
 Line = tuple[str, dict[str, Any]]
 """The header, and the content of the body."""
 
@@ -60,7 +77,8 @@ class Site:
         database_url = f"sqlite:///{self.root}/nova.sqlite"
         with open_database(database_url) as database:
             sync(database)
-        endpoints = Endpoints("tcp://127.0.0.1:1024", broker.url, database_url)
+        free = "http://127.0.0.1:0"
+        endpoints = Endpoints("tcp://127.0.0.1:1024", broker.url, database_url, free, free, free)
         paths = {host: {"root": self.root / host, "run": self.root / f"r-{host}"} for host in Layout(1).services}
         file = self.root / "inventory.yaml"
         file.write_text(yaml.safe_dump(inventory_of(Layout(1), endpoints, paths, has_rsyslog=True)))
@@ -80,7 +98,7 @@ class Site:
     def start(self, binary: str) -> "subprocess.Popen[str]":
         etc = self.root / HOST_OF[binary] / "etc/nova"
         files = [f"--config-file={etc}/nova.conf", f"--config-file={etc}/{binary}.conf"]
-        role = binary.removeprefix("nova-")
+        role = Target.of(binary).role
         main = f"from cloud.services.{role}.daemon import main; main()"
         command = [sys.executable, "-c", main, *files]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -124,7 +142,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def lives() -> Iterator[dict[str, Life]]:
-    """Of all nine, which run at the same time."""
+    """Of all, which run at the same time."""
     processes: dict[str, subprocess.Popen[str]] = {}
     with RedisBroker() as broker:
         site = Site(broker)
@@ -185,7 +203,7 @@ def test_it_answers_a_ping_and_logs_it_under_the_callers_request(lives: dict[str
 @pytest.mark.server
 @pytest.mark.parametrize("binary", PRIORITIES)
 def test_only_some_have_loaded_what_opens_a_database(lives: dict[str, Life], binary: str) -> None:
-    assert lives[binary].has_database == (binary in {"nova-api", "nova-conductor", "nova-scheduler"})
+    assert lives[binary].has_database == (binary in {"nova-api", "nova-conductor", "nova-scheduler", "identity"})
 
 
 @pytest.mark.server
@@ -218,7 +236,7 @@ def has_loaded_a_database(pid: int) -> bool:
     return "/sqlalchemy/" in maps or "/psycopg" in maps
 
 
-@pytest.mark.parametrize("binary", PRIORITIES)
+@pytest.mark.parametrize("binary", [binary for binary in PRIORITIES if binary.startswith("nova-")])
 def test_console_script_of_its_own_name_tells_how_it_is_used(binary: str) -> None:
     script = Path(sys.executable).with_name(binary)
     done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=20, check=True)
@@ -228,16 +246,16 @@ def test_console_script_of_its_own_name_tells_how_it_is_used(binary: str) -> Non
 
 
 def test_table_above_has_every_daemon_that_there_is() -> None:
-    assert set(PRIORITIES) == {f"nova-{role}" for role in ROLES}
+    assert set(PRIORITIES) == {Target(role).binary for role in ROLES}
 
 
-@pytest.mark.parametrize("kind", [Manager, ComputeManager, ConductorManager])
+@pytest.mark.parametrize("kind", MANAGERS)
 def test_manager_starts_reports_and_stops_without_arguments(kind: type[Manager]) -> None:
     for method in ("start", "report", "stop"):
         assert list(inspect.signature(getattr(kind, method)).parameters) == ["self"]
 
 
-@pytest.mark.parametrize("kind", [Manager, ComputeManager, ConductorManager])
+@pytest.mark.parametrize("kind", MANAGERS)
 def test_no_manager_offers_what_every_daemon_answers(kind: type[Manager]) -> None:
     control = {name for name in vars(ControlEndpoint) if not name.startswith("_")}
     assert control == {"ping", "set_log_level", "get_log_level"}

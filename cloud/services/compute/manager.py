@@ -1,33 +1,82 @@
-"""nova-compute: looks after one host, and says now and then what that host has left."""
+"""nova-compute: looks after one host and its instances, as nova-conductor and the API ask, and as it finds them."""
 
+import re
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from cloud.domain.fixed_ip import FixedIp
+from cloud.errors import BadRequestError, ComputeError, InstanceStateError
 from cloud.logs.emit import logger
-from cloud.services.compute.resources import HostResources, ResourceError, read_resources
-from cloud.services.manager import Manager, Parts
+from cloud.rpc.errors import BadMessageError
+from cloud.rpc.methods import rpc_method
+from cloud.services.compute.builds import Builds
+from cloud.services.compute.image_service import configured_image_service
+from cloud.services.compute.images import ImageCache
+from cloud.services.compute.lifecycle import Lifecycle
+from cloud.services.compute.locks import KeyLocks
+from cloud.services.compute.power_sync import PowerSync
+from cloud.services.compute.recovery import Recovery
+from cloud.services.compute.snapshots import Snapshots
+from cloud.services.compute.tracker import Reserved, ResourceTracker
+from cloud.services.compute.uptime import uptime_line
+from cloud.services.compute.work import Host
+from cloud.services.conductor.client import ConductorClient
+from cloud.services.manager import Manager, ManagerError, Parts
+from cloud.services.network.client import NetworkClient
+from cloud.services.reporting import Reports
+from cloud.virt.driver import InstanceMissingError, VirtError
+from cloud.virt.drivers import configured_driver
+from cloud.virt.machine import HostResources, ResourceError, own_address, read_resources
+
+MAX_CONSOLE_BYTES = 100 << 10
+"""As nova has it."""
+LOCK_WAIT_S = 1800.0
+"""For others who work on the same instance: more than a spawn takes."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What this host does for others, and what it looks after by itself."""
+
+    host: Host
+    builds: Builds
+    lifecycle: Lifecycle
+    snapshots: Snapshots
+    tracker: ResourceTracker
+    upkeep: Sequence[Reports]
+    """In threads of their own: they wait for nova-conductor, and the audit does not."""
 
 
 class ComputeManager(Manager):
-    """The daemon's own work so far: to watch the host."""
+    """Its methods have the names that ComputeClient asks for."""
 
     def __init__(
         self,
         read: Callable[[], HostResources],
+        duties: Duties,
         *,
         interval_s: float,
         clock_s: Callable[[], float] = time.monotonic,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
-        """`read` gives the host's resources, `clock_s` monotonic seconds."""
+        """`read` gives the host's resources, `clock_s` monotonic seconds; `close` is called at the end."""
         self._read = read
+        self._duties = duties
         self._interval_s = interval_s
         self._clock_s = clock_s
+        self._close = close
         self._started_s = self._next_audit_s = clock_s()
 
     def start(self) -> None:
         self._started_s = self._next_audit_s = self._clock_s()
+        for reports in self._duties.upkeep:
+            reports.start()
 
     def report(self) -> None:
         """Audit the host's resources, once in `interval_s`."""
@@ -42,8 +91,127 @@ class ComputeManager(Manager):
             return
         logger.bind(uptime_s=round(now_s - self._started_s), **asdict(resources)).log("AUDIT", "resources audited")
 
+    def stop(self) -> None:
+        for reports in self._duties.upkeep:
+            reports.stop()  # what waits for nova-conductor is given up with the bus
+        self._close()
+
+    # Of a build.
+
+    @rpc_method
+    def prepare_image(self, image_id: str) -> None:
+        self._duties.builds.prepare_image(_uuid(image_id))
+
+    @rpc_method
+    def spawn(self, uuid: str, fixed_ips: Sequence[Mapping[str, str]] | None = None) -> int:
+        """The instance's power state."""
+        try:
+            given = None if fixed_ips is None else [FixedIp.from_dict(values) for values in fixed_ips]
+        except TypeError as exc:
+            raise BadMessageError(f"cannot spawn instance: bad fixed_ips: {exc}") from exc
+        return int(self._duties.builds.spawn(_uuid(uuid), given))
+
+    @rpc_method
+    def destroy(self, uuid: str) -> None:
+        self._duties.builds.destroy(_uuid(uuid))
+
+    # Of what users ask.
+
+    @rpc_method
+    def reboot_instance(self, uuid: str, reboot_type: str) -> None:
+        if reboot_type not in ("SOFT", "HARD"):
+            raise BadMessageError(f"cannot reboot instance: {reboot_type!r} is neither SOFT nor HARD")
+        self._duties.lifecycle.reboot(_uuid(uuid), hard=reboot_type == "HARD")
+
+    @rpc_method
+    def stop_instance(self, uuid: str) -> None:
+        self._duties.lifecycle.stop(_uuid(uuid))
+
+    @rpc_method
+    def start_instance(self, uuid: str) -> None:
+        self._duties.lifecycle.start(_uuid(uuid))
+
+    @rpc_method
+    def delete_instance(self, uuid: str) -> None:
+        self._duties.lifecycle.delete(_uuid(uuid))
+
+    @rpc_method
+    def rebuild_instance(self, uuid: str, image_id: str | None) -> None:
+        self._duties.lifecycle.rebuild(_uuid(uuid), None if image_id is None else _uuid(image_id))
+
+    @rpc_method
+    def snapshot_instance(self, uuid: str, image_id: str) -> None:
+        self._duties.snapshots.take(_uuid(uuid), _uuid(image_id))
+
+    @rpc_method
+    def get_console_output(self, uuid: str, length: int | None = None) -> str:
+        """Its last `length` lines; InstanceStateError while the hypervisor does not have it."""
+        if length is not None and length < 0:
+            raise BadRequestError(f"cannot read console: {length} is no number of lines")
+        try:
+            output = self._duties.host.driver.console_output(_uuid(uuid), MAX_CONSOLE_BYTES)
+        except InstanceMissingError as exc:
+            raise InstanceStateError(str(exc)) from exc
+        except VirtError as exc:
+            raise ComputeError(str(exc)) from exc
+        lines = output.decode(errors="replace").splitlines(keepends=True)
+        return "".join(lines if length is None else lines[len(lines) - min(length, len(lines)) :])
+
+    # Of the host.
+
+    @rpc_method
+    def host_info(self) -> Mapping[str, Any]:
+        """What the hypervisor has."""
+        return self._duties.tracker.info()
+
+    @rpc_method
+    def host_uptime(self) -> str:
+        """As uptime(1) says it."""
+        try:
+            return uptime_line(datetime.now(UTC))
+        except (OSError, ValueError) as exc:
+            raise ComputeError(f"cannot read uptime: {exc}") from exc
+
 
 def make_manager(parts: Parts) -> ComputeManager:
-    """The manager as `parts.conf` says."""
-    state_path = Path(parts.conf.state_path)
-    return ComputeManager(lambda: read_resources(state_path), interval_s=parts.conf.update_resources_interval)
+    """The manager as `parts.conf` says; ManagerError when the hypervisor cannot be used."""
+    conf = parts.conf
+    state_path = Path(conf.state_path)
+    try:
+        driver = configured_driver(conf)
+    except VirtError as exc:
+        raise ManagerError(str(exc)) from exc
+    host = Host(conf.host, driver, ConductorClient(parts.client, host=conf.host), KeyLocks(wait_s=LOCK_WAIT_S))
+    source = configured_image_service(conf)
+    cache = ImageCache(source, state_path / "image-cache", max_bytes=conf.image_cache_bytes)
+    networks = NetworkClient(parts.client)
+    lifecycle = Lifecycle(host, cache, networks, _now)
+    snapshots = Snapshots(host, source, state_path / "snapshots")
+    recovery = Recovery(host, lifecycle, snapshots, _now, give_up_after_s=conf.instance_build_timeout)
+    reserved = Reserved(conf.reserved_host_memory_mb, conf.reserved_host_disk_mb)
+    tracker = ResourceTracker(host, conf.my_ip or own_address(), reserved, _now)
+    duties = Duties(
+        host=host,
+        builds=Builds(host, cache, networks),
+        lifecycle=lifecycle,
+        snapshots=snapshots,
+        tracker=tracker,
+        upkeep=(
+            Reports(conf.update_resources_interval, [tracker.report]),
+            Reports(conf.sync_power_state_interval, [recovery.report, PowerSync(host, lifecycle).report]),
+        ),
+    )
+    return ComputeManager(
+        lambda: read_resources(state_path), duties, interval_s=conf.update_resources_interval, close=source.close
+    )
+
+
+def _uuid(value: object) -> str:
+    """Of an instance or an image; BadMessageError for what is none."""
+    if not (isinstance(value, str) and _UUID.fullmatch(value)):
+        raise BadMessageError(f"cannot take request: {value!r} is no uuid")
+    return value
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

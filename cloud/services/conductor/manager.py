@@ -1,50 +1,98 @@
-"""nova-conductor: the database on behalf of those who have none, and the word on who is up."""
+"""nova-conductor: the database on behalf of those who have none, the word on who is up, and builds."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from cloud.db.services import ServiceTable
 from cloud.domain.service import MAX_TEXT_LENGTH, Service, ServiceReport
 from cloud.errors import DatabaseUnavailableError
 from cloud.logs.emit import logger
 from cloud.logs.events import SERVICE
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import rpc_method
+from cloud.rpc.options import configured_publisher
 from cloud.rpc.topology import Target
-from cloud.services.conductor.client import PAGE
+from cloud.services.compute.client import ComputeClient, configured_timeouts
+from cloud.services.conductor.addresses import AddressMethods
+from cloud.services.conductor.build import BuildSteps, Services
+from cloud.services.conductor.build_server import BuildMethods, BuildServer
+from cloud.services.conductor.builder import Builder
+from cloud.services.conductor.client import PAGE, ConductorClient
+from cloud.services.conductor.instances import InstanceMethods
+from cloud.services.conductor.options import configured_limits
+from cloud.services.conductor.tables import Tables
 from cloud.services.manager import Manager, Parts
+from cloud.services.network.client import NetworkClient
+from cloud.services.scheduler.client import SchedulerClient
+
+OVERDUE_EVERY_S = 60.0
 
 
-class ConductorManager(Manager):
-    """Its methods have the names that ConductorClient calls."""
+class Server(Protocol):
+    """An RpcServer is one."""
+
+    def start(self) -> None: ...
+
+    def stop(self, timeout_s: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """What a conductor does for builds, beside building."""
+
+    server: Server
+    overdue: Callable[[], Sequence[str]]
+    """Instances whose builds nobody goes on with."""
+    end_overdue: Callable[[str], None]
+    """Have somebody end one of them; it may take long, so it is not done here."""
+    stop_timeout_s: float
+    """What is not built within that is built by whoever gets the request next."""
+
+
+class ConductorManager(InstanceMethods, AddressMethods, Manager):
+    """Its methods have the names that ConductorClient calls; those of builds, which it casts, are BuildMethods'."""
 
     def __init__(
-        self, services: ServiceTable, *, settle_s: float = 0.0, clock_s: Callable[[], float] = time.monotonic
+        self,
+        tables: Tables,
+        builds: Builds,
+        *,
+        settle_s: float = 0.0,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """No service is called down before reports could come in for `settle_s`: it was we who were away.
 
         `clock_s` gives monotonic seconds.
         """
-        self._services = services
+        self._tables = tables
+        self._builds = builds
         self._settle_s = settle_s
         self._clock_s = clock_s
-        self._hears_since_s = clock_s()
+        self._hears_since_s = self._next_overdue_s = clock_s()
 
     def start(self) -> None:
-        self._hears_since_s = self._clock_s()
+        self._hears_since_s = self._next_overdue_s = self._clock_s()
+        self._builds.server.start()
+
+    def stop(self) -> None:
+        self._builds.server.stop(self._builds.stop_timeout_s)
 
     def report(self) -> None:
-        """Say which services have gone up or down."""
+        """Say which services have gone up or down; now and then have builds ended that nobody goes on with."""
         is_settled = self._clock_s() - self._hears_since_s >= self._settle_s
         try:
-            announced = self._services.announce(says_down=is_settled)
+            announced = self._tables.services.announce(says_down=is_settled)
         except DatabaseUnavailableError:
             self._hears_since_s = self._clock_s()
             raise
         for service in announced:
             _announce(service)
+        if self._clock_s() >= self._next_overdue_s:
+            self._next_overdue_s = self._clock_s() + OVERDUE_EVERY_S
+            for uuid in self._builds.overdue():
+                self._builds.end_overdue(uuid)
 
     @rpc_method
     def report_service(self, report: Mapping[str, Any]) -> None:
@@ -57,7 +105,7 @@ class ConductorManager(Manager):
             Target.of(read.binary, read.host)
         except ValueError as exc:
             raise BadMessageError(f"cannot take report: {exc}") from exc
-        self._services.report(read)
+        self._tables.services.report(read)
 
     @rpc_method
     def list_services(
@@ -67,7 +115,7 @@ class ConductorManager(Manager):
         _check_texts(host=host, binary=binary)
         if after is not None and not (isinstance(after, list) and [type(part) for part in after] == [str, str]):
             raise BadMessageError("cannot list services: after is not a pair of binary and host")
-        found = self._services.all(host=host, binary=binary)
+        found = self._tables.services.all(host=host, binary=binary)
         if after is not None:
             found = tuple(service for service in found if [service.binary, service.host] > after)
         return [service.as_dict() for service in found[:PAGE]]
@@ -76,7 +124,7 @@ class ConductorManager(Manager):
     def enable_service(self, host: str, binary: str) -> dict[str, Any]:
         """Let it be used again; ServiceNotFoundError when it has never reported."""
         _check_texts(host=host, binary=binary)
-        service = self._services.enable(host, binary)
+        service = self._tables.services.enable(host, binary)
         logger.bind(event=SERVICE.event("enable"), **_named(service)).info("service enabled")
         return service.as_dict()
 
@@ -84,7 +132,7 @@ class ConductorManager(Manager):
     def disable_service(self, host: str, binary: str, reason: str | None = None) -> dict[str, Any]:
         """Let nothing new be put there; ServiceNotFoundError when it has never reported."""
         _check_texts(host=host, binary=binary, reason=reason)
-        service = self._services.disable(host, binary, reason)
+        service = self._tables.services.disable(host, binary, reason)
         logger.bind(event=SERVICE.event("disable"), reason=reason, **_named(service)).info("service disabled")
         return service.as_dict()
 
@@ -114,6 +162,23 @@ def make_manager(parts: Parts) -> ConductorManager:
     """The manager as `parts.conf` says."""
     if parts.database is None:
         raise ValueError("nova-conductor needs a database")
-    down_after_s = parts.conf.service_down_time
-    services = ServiceTable(parts.database, now=lambda: datetime.now(UTC), down_after_s=down_after_s)
-    return ConductorManager(services, settle_s=down_after_s)
+    conf, client = parts.conf, parts.client
+    tables = Tables.of(parts.database, _now, down_after_s=conf.service_down_time)
+    services = Services(
+        SchedulerClient(client), NetworkClient(client), ComputeClient(client, configured_timeouts(conf))
+    )
+    builder = Builder(tables, BuildSteps(tables, services, _now), configured_limits(conf), _now)
+    server = BuildServer(
+        configured_publisher(conf), conf.host, BuildMethods(builder), workers=conf.max_concurrent_builds
+    )
+    builds = Builds(
+        server,
+        overdue=builder.overdue,
+        end_overdue=ConductorClient(client).end_overdue_build,
+        stop_timeout_s=conf.graceful_shutdown_timeout,
+    )
+    return ConductorManager(tables, builds, settle_s=conf.service_down_time)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

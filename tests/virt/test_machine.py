@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.services.compute.resources import HostResources, ResourceError, read_resources
+from cloud.virt.machine import HostResources, ResourceError, read_cpu_info, read_resources
 
 Usage = namedtuple("Usage", "total used free")
 GIB = 1 << 30
@@ -72,3 +72,24 @@ def test_state_path_that_may_not_be_looked_at_is_a_resource_error(
     monkeypatch.setattr(Path, "exists", refuse)
     with pytest.raises(ResourceError, match="Permission denied"):
         read_resources(tmp_path, meminfo)
+
+
+def test_cpu_info_is_that_of_the_first_processor(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: EPYC 7B13: x\nflags\t\t: sse fpu\n\n"
+        "processor\t: 1\nvendor_id\t: other\n"
+    )
+    found = read_cpu_info(3, file)
+    assert found.pop("arch")
+    assert found == {
+        "vendor": "AuthenticAMD",
+        "model": "EPYC 7B13: x",
+        "topology": {"sockets": 1, "cores": 3, "threads": 1},
+        "features": ["fpu", "sse"],
+    }
+
+
+def test_cpu_info_that_is_not_said_is_unknown(tmp_path: Path) -> None:
+    found = read_cpu_info(1, tmp_path / "none")
+    assert (found["vendor"], found["model"], found["features"]) == ("unknown", "unknown", [])

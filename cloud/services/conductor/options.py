@@ -1,0 +1,40 @@
+"""The options of nova-conductor in nova.conf: how much it tries for a build, and for how long."""
+
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from cloud.services.compute.client import COMPUTE_CLIENT_OPTIONS
+from cloud.services.conductor.builder import BuildLimits
+
+_DEFAULTS = BuildLimits()
+
+CONDUCTOR_OPTIONS: Sequence[cfg.Opt] = (
+    cfg.IntOpt(
+        "scheduler_max_attempts",
+        default=_DEFAULTS.max_attempts,
+        min=1,
+        max=100,
+        help="Hosts on which an instance is tried to be built, in all.",
+    ),
+    cfg.IntOpt(
+        "instance_build_timeout",
+        default=round(_DEFAULTS.timeout_s),
+        min=0,
+        max=7 * 86400,
+        help="Seconds after which a build that does not move on is given up; 0: never.",
+    ),
+    cfg.IntOpt(
+        "max_concurrent_builds",
+        default=16,
+        min=1,
+        max=256,
+        help="Builds that a nova-conductor has under way at a time.",
+    ),
+    *COMPUTE_CLIENT_OPTIONS,
+)
+
+
+def configured_limits(conf: cfg.ConfigOpts) -> BuildLimits:
+    """As `conf` says, which has CONDUCTOR_OPTIONS."""
+    return BuildLimits(max_attempts=conf.scheduler_max_attempts, timeout_s=conf.instance_build_timeout)

@@ -1,0 +1,24 @@
+"""What is asked of the host that an admin has named, instead of all filters: that it is that one, and up."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cloud.domain.host import BuildRequest, HostState
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedHostFilter:
+    name: ClassVar[str] = "ForcedHost"
+
+    def passes(self, host: HostState, request: BuildRequest) -> bool:
+        return host.node.host == request.forced_host
+
+
+@dataclass(frozen=True, slots=True)
+class UpFilter:
+    """A disabled host will do: an admin tries it out before others get it."""
+
+    name: ClassVar[str] = "Up"
+
+    def passes(self, host: HostState, request: BuildRequest) -> bool:  # noqa: ARG002 - a filter's signature
+        return host.is_up

@@ -1,0 +1,46 @@
+"""Which hypervisor drivers there are, and the one that nova.conf names."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from oslo_config import cfg
+
+from cloud.virt.driver import Driver
+from cloud.virt.machine import read_resources
+from cloud.virt.simulated.driver import HostSize, SimulatedDriver
+from cloud.virt.simulated.knobs import Knobs, KnobSettings
+from cloud.virt.simulated.options import SIMULATED_OPTIONS
+
+DRIVER_OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {"simulated": SIMULATED_OPTIONS}
+"""By section, which has the driver's name."""
+
+
+def configured_driver(conf: cfg.ConfigOpts) -> Driver:
+    """The driver that `compute_driver` names; VirtError when it cannot begin."""
+    return _MAKERS[conf.compute_driver](conf)
+
+
+def _simulated(conf: cfg.ConfigOpts) -> Driver:
+    state_path, group = Path(conf.state_path), conf.simulated
+    directory = state_path / "simulated"
+    knobs = Knobs(
+        KnobSettings.from_texts(group.fail, group.delay),
+        directory / "knobs.toml",
+        wait_s=time.sleep,
+        chance=random.SystemRandom().random,
+    )
+    return SimulatedDriver(
+        directory,
+        knobs,
+        size=HostSize(group.vcpus, group.memory_mb, group.disk_gb),
+        read_machine=lambda: read_resources(state_path),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+_MAKERS: Mapping[str, Callable[[cfg.ConfigOpts], Driver]] = {"simulated": _simulated}
+
+DRIVERS = tuple(_MAKERS)

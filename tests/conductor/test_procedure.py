@@ -1,0 +1,198 @@
+"""A procedure's steps in order, and their undos in reverse: every step failed in turn, every undo failed in turn."""
+
+import pytest
+from loguru import logger
+
+from cloud.errors import ComputeError, ConflictError, DatabaseUnavailableError
+from cloud.logs.events import BUILD, MIGRATION
+from cloud.logs.events import Procedure as Vocabulary
+from cloud.services.conductor.procedure import Failure, Procedure, Step
+from tests.services.said import Line
+
+NAMES = ("source_check", "claim", "pre", "transfer", "post")
+FAULT = ComputeError("cannot do it: no answer")
+
+
+class Work:
+    """What is there, and what is to go wrong; some steps leave nothing behind."""
+
+    def __init__(self) -> None:
+        self.there: list[str] = []
+        self.done: list[str] = []
+        self.failing: dict[str, list[Exception]] = {}
+
+    def do(self, name: str) -> None:
+        self.done.append(name)
+        self.there.append(name)  # also where it then fails
+        self._fail(name)
+
+    def undo(self, name: str) -> None:
+        self.done.append(f"undo {name}")
+        self._fail(f"undo {name}")
+        self.there.remove(name)
+
+    def _fail(self, name: str) -> None:
+        if self.failing.get(name):
+            raise self.failing[name].pop(0)
+
+
+def step(name: str) -> Step[Work]:
+    return Step(name, lambda work: work.do(name), lambda work: work.undo(name))
+
+
+class Seconds:
+    """A clock on which half a second passes whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 0.5
+        return self.now_s
+
+
+def procedure(vocabulary: Vocabulary = MIGRATION, names: tuple[str, ...] = NAMES) -> Procedure[Work]:
+    return Procedure(
+        vocabulary,
+        tuple(map(step, names)),
+        describe=lambda work: {"host": "compute-01"},
+        interruptions=(DatabaseUnavailableError,),
+        clock_s=Seconds(),
+    )
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+def test_steps_run_in_order_and_say_so(work: Work, lines: list[Line]) -> None:
+    assert procedure(names=("claim", "pre")).run(work) is None
+    assert work.done == ["claim", "pre"]
+    assert lines == [
+        ("INFO", "step started", {"step": "claim", "host": "compute-01", "event": "migration.claim.started"}),
+        (
+            "INFO",
+            "step completed",
+            {"step": "claim", "host": "compute-01", "event": "migration.claim.completed", "step_s": 0.5},
+        ),
+        ("INFO", "step started", {"step": "pre", "host": "compute-01", "event": "migration.pre.started"}),
+        (
+            "INFO",
+            "step completed",
+            {"step": "pre", "host": "compute-01", "event": "migration.pre.completed", "step_s": 0.5},
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_that_fails_is_undone_after_those_before_it_in_reverse(work: Work, name: str) -> None:
+    work.failing[name] = [FAULT]
+    assert procedure().run(work) == Failure(name, FAULT, is_ours=True)
+    ran = NAMES[: NAMES.index(name) + 1]
+    assert work.done == [*ran, *(f"undo {each}" for each in reversed(ran))]
+    assert work.there == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_undo_that_fails_once_is_tried_again_behind_the_others(work: Work, name: str) -> None:
+    work.failing = {"post": [FAULT], f"undo {name}": [ConflictError("cannot undo")]}
+    assert procedure().run(work) == Failure("post", FAULT, is_ours=True)
+    assert work.done[len(NAMES) :] == [*(f"undo {each}" for each in reversed(NAMES)), f"undo {name}"]
+    assert work.there == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_undo_that_fails_for_good_is_said_and_holds_up_no_other(work: Work, lines: list[Line], name: str) -> None:
+    work.failing = {"post": [FAULT], f"undo {name}": [ConflictError("cannot undo")] * 2}
+    assert procedure().run(work) == Failure("post", FAULT, is_ours=True, left=(name,))
+    assert work.there == [name]
+    errors = [
+        (message, fields["step"], fields["error"], fields["cause"])
+        for level, message, fields in lines
+        if level == "ERROR"
+    ]
+    assert errors == [
+        ("step failed", "post", "cannot do it: no answer", "ComputeError"),
+        ("cannot undo step", name, "cannot undo", "ConflictError"),
+        ("cannot undo step", name, "cannot undo", "ConflictError"),
+        ("step failed", "rollback", "cannot undo", "ConflictError"),
+    ]
+
+
+def test_undoing_is_an_event_where_the_procedure_has_one_for_it(work: Work, lines: list[Line]) -> None:
+    work.failing["claim"] = [FAULT, FAULT]
+    procedure(names=("claim",)).run(work)
+    assert [fields.get("event") for _, _, fields in lines] == [
+        "migration.claim.started",
+        "migration.claim.failed",
+        "migration.rollback.started",
+        "migration.rollback.completed",
+    ]
+    lines.clear()
+    procedure(BUILD, ("claim",)).run(work)
+    assert [(fields["step"], fields.get("event")) for _, _, fields in lines] == [
+        ("claim", "build.claim.started"),
+        ("claim", "build.claim.failed"),
+        ("rollback", None),
+        ("rollback", None),
+    ]
+
+
+def test_where_nothing_is_to_be_undone_nothing_is_said_of_it(work: Work, lines: list[Line]) -> None:
+    work.failing["schedule"] = [FAULT]
+    only: Step[Work] = Step("schedule", lambda work: work.do("schedule"))
+    failure = Procedure(MIGRATION, (only,), describe=lambda work: {}).run(work)
+    assert failure == Failure("schedule", FAULT, is_ours=True)
+    assert [fields["event"] for _, _, fields in lines] == ["migration.schedule.started", "migration.schedule.failed"]
+
+
+def test_what_may_not_be_undone_is_left_as_it_is(work: Work) -> None:
+    asked: list[tuple[Work, Exception]] = []
+
+    def is_handed_over(work: Work, cause: Exception) -> bool:
+        asked.append((work, cause))
+        return False
+
+    work.failing["post"] = [FAULT]
+    after_hand_over = Procedure(MIGRATION, tuple(map(step, NAMES)), describe=lambda work: {}, may_undo=is_handed_over)
+    assert after_hand_over.run(work) == Failure("post", FAULT, is_ours=False)
+    assert work.there == list(NAMES)
+    assert asked == [(work, FAULT)]
+
+
+def test_a_run_may_begin_in_the_middle_and_undoes_what_others_did_before(work: Work) -> None:
+    work.there = ["source_check", "claim"]
+    work.failing["transfer"] = [FAULT]
+    assert procedure().run(work, begin="pre") == Failure("transfer", FAULT, is_ours=True)
+    assert work.done[:2] == ["pre", "transfer"]
+    assert work.there == []
+
+
+@pytest.mark.parametrize("name", ["transfer", "undo claim"])
+def test_an_interruption_ends_it_where_it_is(work: Work, name: str) -> None:
+    work.failing = {"post": [FAULT], name: [DatabaseUnavailableError("cannot use database")]}
+    with pytest.raises(DatabaseUnavailableError):
+        procedure().run(work)
+    assert work.done[-1] == name
+
+
+def test_what_was_left_behind_is_undone_as_a_whole(work: Work) -> None:
+    work.there = list(NAMES)
+    assert procedure().undo(work) == ()
+    assert work.there == []
+
+
+@pytest.mark.parametrize(("exc", "has_traceback"), [(FAULT, False), (KeyError("x"), True)])
+def test_only_a_defect_is_logged_with_its_traceback(work: Work, exc: Exception, *, has_traceback: bool) -> None:
+    tracebacks: list[bool] = []
+    sink = logger.add(lambda message: tracebacks.append(message.record["exception"] is not None), level="ERROR")
+    work.failing["claim"] = [exc]
+    procedure(names=("claim",)).run(work)
+    logger.remove(sink)
+    assert tracebacks == [has_traceback]
+
+
+def test_a_step_without_a_name_in_the_vocabulary_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^cannot name event build\.transfer\.started: no such step or suffix$"):
+        procedure(BUILD, ("claim", "transfer"))
