@@ -74,6 +74,9 @@ def up(
         transport_url=transport_url,
         database_url=database,
         has_rsyslog=has_rsyslog,
+        compute=_address(8774, is_fixed=not once),
+        identity=_address(5000, is_fixed=not once),
+        image=_address(9292, is_fixed=not once),
     )
     try:
         with (
@@ -140,6 +143,10 @@ def _replay(machine: "Machine", file: Path, *, is_shifted: bool, compares: bool)
     agrees = sent.by_service_and_severity == stored
     click.echo("sent and stored agree" if agrees else "sent and stored differ")
     return agrees
+
+
+def _address(port: int, *, is_fixed: bool) -> str:
+    return _free(f"http://127.0.0.1:{port}").removeprefix("http://") if is_fixed else "127.0.0.1:0"
 
 
 def _free(url: str) -> str:

@@ -1,7 +1,7 @@
 """Which hosts `cloud up` makes out of one machine, what runs on each, and the inventory that says so."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ CONTROLLER_SERVICES = (
     "nova-novncproxy",
     "nova-objectstore",
     "nova-scheduler",
+    "identity",
+    "image",
 )
 COMPUTE_SERVICES = ("nova-compute", "nova-network")
 MAX_COMPUTES = 16
@@ -54,6 +56,13 @@ class Endpoints:
     """Where it takes syslog: tcp:// or relp://."""
     transport_url: str
     database_url: str
+    identity_url: str = "http://127.0.0.1:5000"
+    image_url: str = "http://127.0.0.1:9292"
+    compute_url: str = "http://127.0.0.1:8774"
+    account: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """With what nova-compute signs in: options of its section `[identity]`."""
+    host_size: Mapping[str, int] = field(default_factory=dict)
+    """Options of `[simulated]`: vcpus, memory_mb, disk_gb."""
 
 
 def inventory_of(
@@ -67,6 +76,7 @@ def inventory_of(
         "transport_url": endpoints.transport_url,
         "database": endpoints.database_url,
         "nova_options": dict(NOVA_OPTIONS),
+        "service_options": service_options(endpoints),
         "hosts": {
             host: {
                 "services": list(services),
@@ -75,5 +85,34 @@ def inventory_of(
                 "paths": {key: str(path) for key, path in paths[host].items()},
             }
             for host, services in layout.services.items()
+        },
+    }
+
+
+def service_options(endpoints: Endpoints) -> dict[str, Any]:
+    """Who listens where, and whom the others ask."""
+    identity = {"url": endpoints.identity_url}
+    image = {"url": endpoints.image_url}
+    return {
+        "identity": {
+            "identity": {
+                "port": urlsplit(endpoints.identity_url).port,
+                "compute_url": f"{endpoints.compute_url}/v2.1/%(tenant_id)s",
+                "image_url": endpoints.image_url,
+                "volume_url": "",  # not served yet, as EC2
+                "ec2_url": "",
+            }
+        },
+        "image": {"image": {"port": urlsplit(endpoints.image_url).port, "identity_url": endpoints.identity_url}},
+        "nova-api": {
+            "default": {"osapi_compute_listen_port": urlsplit(endpoints.compute_url).port},
+            "identity": identity,
+            "image": image,
+        },
+        "nova-compute": {
+            "default": {"my_ip": "127.0.0.1"},
+            "identity": {**identity, **endpoints.account},
+            "image": image,
+            **({"simulated": dict(endpoints.host_size)} if endpoints.host_size else {}),
         },
     }

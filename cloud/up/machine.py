@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from cloud.rpc.errors import BusUnavailableError
 from cloud.rpc.options import configured_publisher
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import read_configuration
+from cloud.up.accounts import OPENRC, add_image, make_accounts
 from cloud.up.layout import CONTROLLER, Endpoints, Layout, inventory_of
 from cloud.up.process import ProcessError
 from cloud.up.redis import broker_url, find_redis_server, redis_command
@@ -56,6 +57,12 @@ class Settings:
     """A broker that is there already; otherwise one of our own."""
     database_url: str | None = None
     """A database that is there already; otherwise a file of our own."""
+    compute: str = "127.0.0.1:0"
+    """Where nova-api answers; port 0: any that is free, here as below."""
+    identity: str = "127.0.0.1:0"
+    image: str = "127.0.0.1:0"
+    host_size: Mapping[str, int] = field(default_factory=dict)
+    """What each compute host says it has (vcpus, memory_mb, disk_gb); what is left out is this machine's."""
     has_rsyslog: bool = True
     """False where there is no rsyslogd: then the services send to the collector."""
 
@@ -72,6 +79,8 @@ class Machine:
         self.settings = settings
         self.syslog_url = ""
         self.http_url = ""
+        self.compute_url = self.identity_url = self.image_url = ""
+        self._account: dict[str, str] = {}
         self._tell = tell
         self._supervisor = Supervisor(self._told)
         self._sockets: Path | None = None
@@ -120,6 +129,9 @@ class Machine:
         `ProcessError`, `InventoryError` or a CloudError says what is missing.
         """
         self._take_directory()
+        self.compute_url = _free_url(self.settings.compute)
+        self.identity_url = _free_url(self.settings.identity)
+        self.image_url = _free_url(self.settings.image)
         if self.settings.transport_url is not None:
             self._reach_bus(self.settings.transport_url)
         self.start_collector()
@@ -128,11 +140,12 @@ class Machine:
             self._supervisor.start([self._rsyslogd(host) for host in self.hosts], START_TIMEOUT_S)
         if self.settings.transport_url is None:
             self._supervisor.start([self._broker()], START_TIMEOUT_S)
-        database = open_database(self._database_url())
-        try:
+        with open_database(self._database_url()) as database:
             sync(database)
-        finally:
-            database.close()
+            etc = self.tree(CONTROLLER) / "etc/nova"
+            config_files = [etc / "nova.conf", etc / "identity.conf"]
+            self._account = make_accounts(database, config_files, self.directory, self._tell)
+        self._render()
         self._supervisor.start(
             [self._service(host, name) for host, names in self.settings.layout.services.items() for name in names],
             START_TIMEOUT_S,
@@ -153,6 +166,7 @@ class Machine:
                     services, cause = [], f" ({exc})"
                 missing = expected - {(item.host, item.binary) for item in services if item.is_up}
                 if not missing:
+                    self._add_image()
                     return services
                 self.watch()
                 time.sleep(POLL_S)
@@ -161,6 +175,11 @@ class Machine:
             publisher.close()
         names = ", ".join(sorted(f"{name} on {host}" for host, name in missing))
         raise ProcessError(f"not up after {START_TIMEOUT_S:.0f} s{cause}: {names}; see {self.directory / 'output'}")
+
+    def _add_image(self) -> None:
+        """Unless the admin's password is not known here."""
+        if (self.directory / OPENRC).exists():
+            add_image(self.directory, self.image_url)
 
     def follow(self) -> None:
         """`cloud log tail` of the whole cloud, on our stdout."""
@@ -257,6 +276,11 @@ class Machine:
             collector_url=self.syslog_url,
             transport_url=self.settings.transport_url or broker_url(self._broker_socket()),
             database_url=self._database_url(),
+            identity_url=self.identity_url,
+            image_url=self.image_url,
+            compute_url=self.compute_url,
+            account=self._account,
+            host_size=self.settings.host_size,
         )
         paths = {host: {"root": self.tree(host), "run": self._run(host)} for host in self.hosts}
         content = inventory_of(self.settings.layout, endpoints, paths, has_rsyslog=self.settings.has_rsyslog)
@@ -336,6 +360,15 @@ class Machine:
 
 _LIBRARIES = (Path("/usr/lib"), Path("/usr/lib64"), *Path("/usr/lib").glob("*-linux-*"))
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"  # sbin is not on everybody's PATH
+
+
+def _free_url(address: str) -> str:
+    """`address` as a URL; where its port is 0, with one that is free now, which all who ask are told beforehand."""
+    host, _, port = address.rpartition(":")
+    if int(port) == 0:
+        with socket.create_server((host, 0)) as probe:
+            port = str(probe.getsockname()[1])
+    return f"http://{host}:{port}"
 
 
 def has_rsyslogd() -> bool:
