@@ -41,7 +41,7 @@ class ClaimTable:
             same = select(ClaimRow.id).where(ClaimRow.instance_uuid == instance_uuid, ClaimRow.host == host)
             if session.scalar(same) is not None:
                 return
-            _check_room(wanted, limits, taken(session, host), host)
+            _check_room(wanted, limits, taken(session, host))
             session.execute(insert(ClaimRow).values(**values, created_at=self._now()))
 
     def release(self, instance_uuid: str, host: str | None = None) -> None:
@@ -68,9 +68,9 @@ def taken(session: Session, host: str) -> Resources:
     return Resources(*session.execute(select(memory_mb, vcpus, disk_gb).where(ClaimRow.host == host)).one())
 
 
-def _check_room(wanted: Resources, limits: Resources, used: Resources, host: str) -> None:
+def _check_room(wanted: Resources, limits: Resources, used: Resources) -> None:
     for resource, name in _NAMES.items():
         left = getattr(limits, resource) - getattr(used, resource)
         amount = getattr(wanted, resource)
         if amount > max(left, 0):
-            raise NoRoomError(f"cannot claim {amount} {name} of host {host}: {max(left, 0)} are left")
+            raise NoRoomError(f"cannot claim {amount} {name}: {max(left, 0)} are left")

@@ -103,9 +103,10 @@ class Reply:
 
 def _encode(content: Mapping[str, Any]) -> bytes:
     try:
-        body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as exc:
         raise BadMessageError(f"cannot send what JSON does not hold: {exc}") from exc
+    body = text.encode(errors="backslashreplace")  # half a character, which UTF-8 has not, is \uD800 in JSON as well
     if len(body) > MAX_BYTES:
         raise BadMessageError(f"cannot send {len(body)} bytes: a message has at most {MAX_BYTES}")
     return body

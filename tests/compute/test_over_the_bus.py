@@ -23,7 +23,8 @@ from cloud.services.conductor.manager import Builds, ConductorManager
 from cloud.services.conductor.tables import Tables
 from cloud.services.configuration import read_configuration
 from cloud.services.manager import Parts
-from cloud.services.network.manager import Network, NetworkManager
+from cloud.services.network.manager import NetworkManager
+from cloud.services.network.options import Network
 from tests.brokers import RedisBroker
 from tests.compute.conftest import empty_database
 from tests.compute.site import REQUEST, TINY
@@ -31,6 +32,8 @@ from tests.rpc.bus import Bus
 from tests.waiting import wait_until
 
 __all__ = ["empty_database"]
+
+NETWORK = Network("private", "10.0.0.0/24")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +50,10 @@ class Cloud:
         self.directory = directory
         self.host = bus.host()
         self.tables = Tables.of(database, lambda: datetime.now(UTC), down_after_s=60)
-        conductor = ConductorManager(self.tables, cast("Builds", None))
+        conductor = ConductorManager(self.tables, cast("Builds", None), network=NETWORK)
         bus.server(Target("conductor", "controller-01"), conductor)
         addresses = ConductorClient(bus.client(), host=self.host)
-        bus.server(Target("network", self.host), NetworkManager(addresses, Network("private", "10.0.0.0/24")))
+        bus.server(Target("network", self.host), NetworkManager(addresses, NETWORK))
         self.compute = ComputeClient(bus.client())
 
     def start(self) -> ComputeManager:

@@ -18,6 +18,7 @@ from cloud.services.conductor.addresses import AddressMethods
 from cloud.services.conductor.build import BuildSteps, Services
 from cloud.services.conductor.builder import Builder, BuildLimits
 from cloud.services.conductor.tables import Tables
+from cloud.services.network import options as configured
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, SMALL, compute_node, new_instance, uuid_of
 
@@ -105,8 +106,9 @@ class Scheduler:
 class Addresses(AddressMethods):
     """What a nova-network asks of a conductor."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, network: configured.Network | None = None) -> None:
         self._tables = tables
+        self._network = network or configured.Network("private", CIDR)
 
 
 class Network:

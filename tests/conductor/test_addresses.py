@@ -7,6 +7,7 @@ import pytest
 from cloud.domain.instance import TaskState, VmState
 from cloud.errors import ConflictError, InstanceNotFoundError, InstanceStateError
 from cloud.rpc.errors import BadMessageError
+from cloud.services.network.options import Network
 from tests.conductor.site import CIDR, Addresses, Site
 from tests.db.making import uuid_of
 
@@ -38,11 +39,24 @@ def test_a_host_gives_none_to_an_instance_of_another(site: Site, addresses: Addr
 
 
 def test_when_none_is_free_it_says_so(site: Site, addresses: Addresses) -> None:
-    addresses.allocate_fixed_ip(uuid_of(1), HERE, "private", "10.0.0.0/30")
+    small = Addresses(site.tables, Network("private", "10.0.0.0/30"))
+    small.allocate_fixed_ip(uuid_of(1), HERE, "private", "10.0.0.0/30")
     site.enter(2)
     site.tables.instances.update(uuid_of(2), {"host": HERE})
     with pytest.raises(ConflictError, match=r"^cannot allocate an address of network private: none of 10\.0\.0\.0/30"):
-        addresses.allocate_fixed_ip(uuid_of(2), HERE, "private", "10.0.0.0/30")
+        small.allocate_fixed_ip(uuid_of(2), HERE, "private", "10.0.0.0/30")
+
+
+@pytest.mark.parametrize(
+    ("network", "cidr"),
+    [("invented", CIDR), ("private", "10.0.0.0/30"), ("private", "192.0.2.0/24"), ("invented", "192.0.2.0/24")],
+)
+def test_a_host_gives_addresses_of_no_network_but_the_conductors_own(
+    site: Site, addresses: Addresses, network: str, cidr: str
+) -> None:
+    with pytest.raises(BadMessageError, match=r": nova-conductor has private, 10\.0\.0\.0/24$"):
+        addresses.allocate_fixed_ip(uuid_of(1), HERE, network, cidr)
+    assert site.instance().addresses == ()
 
 
 @pytest.mark.parametrize(

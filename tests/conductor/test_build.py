@@ -10,7 +10,7 @@ from cloud.domain.instance import TaskState, VmState
 from cloud.errors import ComputeError, ConflictError, ImageNotFoundError, NoRoomError, NoValidHostError
 from cloud.logs.emit.context import RequestContext, current_context
 from cloud.rpc.errors import NoSuchTargetError, RemoteError, RpcTimeoutError
-from tests.conductor.site import HOSTS, IMAGE, REQUEST_ID, ROOM, Site, first_time
+from tests.conductor.site import HOSTS, IMAGE, REQUEST_ID, ROOM, Site, first_time, raising
 from tests.db.making import SMALL, compute_node, uuid_of
 from tests.services.said import Line
 
@@ -22,6 +22,7 @@ STEPS = {
     "spawn": "compute.spawn",
 }
 """What each step asks of others."""
+UNBUILT = f"cannot build instance {uuid_of(1)}"
 UNDOS = ("compute.destroy", "network.deallocate_for_instance", "claims.release")
 
 
@@ -122,6 +123,36 @@ def test_a_defect_in_a_step_leaves_nothing_and_tells_its_owner_no_internals(site
     assert "Traceback" in fault.details
 
 
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        (RpcTimeoutError("cannot call nova-compute on HOST: no reply in 60 s"), f"{UNBUILT}: no answer at step spawn"),
+        (NoSuchTargetError("cannot send to HOST: nobody listens"), f"{UNBUILT}: no answer at step spawn"),
+        (RemoteError("KeyError: 'password'"), f"{UNBUILT}: a service failed at step spawn"),
+        (ComputeError("cannot spawn on HOST: no KVM"), "cannot spawn on the host: no KVM"),
+        (ConflictError("cannot spawn: it is on host compute-77"), "cannot spawn: it is on another host"),
+        (ComputeError("cannot write '/var/lib/nova/x y': disk full"), "cannot write a file: disk full"),
+    ],
+)
+def test_a_fault_names_neither_hosts_nor_paths_to_the_owner_and_all_to_admins(
+    site: Site, cause: Exception, message: str
+) -> None:
+    request = site.enter()
+
+    def fail(point: tuple[int, str, str]) -> None:
+        if point[1:] == ("compute.spawn", "before"):
+            raise type(cause)(str(cause).replace("HOST", str(site.instance().host)))
+
+    site.calls.begin(fail)
+    site.build(request, site.builder(site.calls, max_attempts=1))
+    fault = site.assert_in_error()
+    assert fault.message == message
+    whole = str(cause).partition("HOST")
+    assert fault.details is not None
+    assert whole[0] in fault.details
+    assert whole[2] in fault.details
+
+
 @pytest.mark.parametrize("undo", UNDOS)
 @pytest.mark.parametrize("exc", [ConflictError("cannot undo"), OSError("cannot undo")], ids=["expected", "defect"])
 def test_an_undo_that_fails_once_holds_up_no_other_and_leaves_nothing(
@@ -149,14 +180,56 @@ def test_where_a_guest_cannot_be_destroyed_the_instance_says_where_it_may_be(sit
     assert (instance.vm_state, instance.task_state) == (VmState.ERROR, None)
     assert instance.host in HOSTS  # whoever deletes it tells that host
     assert len(site.scheduler.asked) == 1  # there are never two of it
-    assert site.left() == ([], [], 0)
+    assert site.left() == ([], [instance.host], 1)  # the guest may run there, on that address
     assert fault is not None
     assert fault.message == "cannot spawn: no answer"
     assert fault.details == (
         "step spawn: ComputeError: cannot spawn: no answer\n"
         f"tried on host {instance.host}: cannot spawn: no answer\n"
-        f"may not be undone on host {instance.host}: spawn"
+        f"may not be undone on host {instance.host}: spawn, network, claim"
     )
+    site.calls.begin()  # the host answers again
+    site.delete(instance.uuid, hears=True)
+    assert site.instance().vm_state is VmState.DELETED
+    assert site.left() == ([], [], 0)
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["the host is told", "nobody is told"])
+def test_where_a_guest_cannot_be_destroyed_a_deletion_meanwhile_is_left_to_the_host(site: Site, is_told: bool) -> None:
+    site.calls.begin(
+        first_time("compute.destroy", "before", lambda: site.delete(uuid_of(1), hears=False)),
+        first_time("compute.spawn", "after", raising(ComputeError("cannot spawn: no answer"))),
+    )
+    failing(site, "compute.destroy", ComputeError("cannot destroy: no answer"))
+    site.build(request := site.enter())
+    instance = site.instance()
+    assert (instance.vm_state, instance.task_state) == (VmState.BUILDING, TaskState.DELETING)
+    assert site.left() == ([instance.host], [instance.host], 1)
+    site.calls.begin()
+    if is_told:
+        site.compute.delete(str(instance.host), instance.uuid)
+    else:
+        site.build(request)
+    site.assert_deleted()
+
+
+def test_a_guest_that_is_destroyed_at_the_second_attempt_leaves_nothing(site: Site) -> None:
+    site.calls.begin(first_time("compute.spawn", "after", raising(ImageNotFoundError("cannot find image: it is gone"))))
+    failing(site, "compute.destroy", ComputeError("cannot destroy: no answer"), times=1)
+    site.build(site.enter())
+    assert site.assert_in_error().details == "step spawn: ImageNotFoundError: cannot find image: it is gone"
+
+
+def test_what_may_run_of_a_build_that_others_have_now_keeps_its_claim(site: Site) -> None:
+    def moved_on() -> None:
+        site.tables.instances.update(uuid_of(1), {"vm_state": VmState.ERROR, "task_state": None, "host": None})
+
+    site.calls.begin(first_time("compute.spawn", "after", moved_on))
+    failing(site, "compute.destroy", ComputeError("cannot destroy: no answer"))
+    site.build(site.enter())
+    guests, claims, addresses = site.left()
+    assert len(guests) == 1
+    assert (claims, addresses) == (guests, 1)
 
 
 @pytest.mark.parametrize("step", ["network", "image", "spawn"])
@@ -254,16 +327,26 @@ def test_where_all_candidates_are_full_by_now_hosts_are_chosen_anew(site: Site, 
     assert site.instance().host == "compute-04"
     (said,) = [fields for _, _, fields in lines if fields.get("event") == "build.claim.progress"]
     assert said["candidates"] == 3
-    assert said["error"].startswith("cannot claim 2048 MB of memory of host compute-0")
+    assert said["full"] == dict.fromkeys(HOSTS, "cannot claim 2048 MB of memory: 0 are left")
 
 
 def test_where_others_are_always_faster_it_is_given_up(site: Site) -> None:
-    failing(site, "claims.claim", NoRoomError("cannot claim 2048 MB of memory of host compute-01: 0 are left"))
+    failing(site, "claims.claim", NoRoomError("cannot claim 2048 MB of memory: 0 are left"))
     site.build(site.enter())
-    assert site.assert_in_error().message == (
-        "no valid host: others were faster 10 times; cannot claim 2048 MB of memory of host compute-01: 0 are left"
-    )
+    fault = site.assert_in_error()
+    assert fault.message == "no valid host: others were faster 10 times; cannot claim 2048 MB of memory: 0 are left"
+    assert (fault.details or "").splitlines()[1:] == [
+        f"no room on host {host}: cannot claim 2048 MB of memory: 0 are left" for host in HOSTS
+    ]
     assert len(site.scheduler.asked) == 10
+
+
+def test_host_that_an_admin_forced_is_asked_for_room_once(site: Site) -> None:
+    cause = "cannot claim 2048 MB of memory: 0 are left"
+    failing(site, "claims.claim", NoRoomError(cause))
+    site.build(replace(site.enter(), forced_host="compute-01"))
+    assert site.assert_in_error().message == f"no valid host: {cause}"
+    assert len(site.scheduler.asked) == 1
 
 
 def test_a_request_for_what_nobody_has_entered_is_let_go(site: Site, lines: list[Line]) -> None:

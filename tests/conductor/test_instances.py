@@ -11,6 +11,7 @@ from cloud.domain.flavor import Resources
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.errors import InstanceNotFoundError, InstanceStateError
 from cloud.logs.emit import request_context
+from cloud.rpc.envelope import Reply
 from cloud.rpc.errors import BadMessageError
 from cloud.services.conductor.instances import InstanceMethods
 from cloud.services.conductor.tables import Tables
@@ -93,7 +94,7 @@ def test_an_instance_is_given_as_it_is(methods: Methods, active: Instance) -> No
 
 
 def test_those_of_a_host_come_newest_first_in_pages_that_fit_into_a_message(site: Site, methods: Methods) -> None:
-    new = [new_instance(number, user_data="x" * 65_536) for number in range(1, 31)]
+    new = [new_instance(number, metadata={f"{key}": "x" * 255 for key in range(250)}) for number in range(1, 31)]
     for each in site.tables.instances.create(new, NO_QUOTA):
         site.tables.instances.update(each.uuid, {"host": HERE if each.uuid != uuid_of(7) else ELSEWHERE})
     found: list[str] = []
@@ -110,6 +111,37 @@ def test_those_of_a_host_come_newest_first_in_pages_that_fit_into_a_message(site
     assert found == [uuid_of(number) for number in range(30, 0, -1) if number != 7]
     assert pages == 5
     assert methods.instances_on_host("compute-03") == {"instances": [], "has_more": False}
+
+
+def test_of_those_of_a_host_what_only_a_spawn_needs_is_left_out(site: Site, methods: Methods) -> None:
+    large = {"injected_files": "x" * 80_000, "tags": "[]"}
+    (instance,) = site.tables.instances.create(
+        [new_instance(1, user_data="x" * 65_535, key_data="ssh-rsa x", system_metadata=large)], NO_QUOTA
+    )
+    site.tables.instances.update(instance.uuid, {"host": HERE})
+    (listed,) = methods.instances_on_host(HERE)["instances"]
+    assert (listed["user_data"], listed["key_data"], listed["system_metadata"]) == (None, None, {"tags": "[]"})
+    assert Instance.from_dict(listed).uuid == instance.uuid
+    whole = methods.get_instance(instance.uuid)
+    assert (len(whole["user_data"]), whole["key_data"], whole["system_metadata"]) == (65_535, "ssh-rsa x", large)
+
+
+def test_instances_whose_metadata_is_as_large_as_can_be_travel_alone_and_in_pages(site: Site, methods: Methods) -> None:
+    metadata = {f"{number:03}" + "\U0001f600" * 252: "\U0001f600" * 255 for number in range(128)}
+    large = {"metadata": metadata, "user_data": "x" * 65_535, "key_data": "ssh-rsa " + "x" * 60_000}
+    files = {"injected_files": "x" * 150_000}
+    new = [new_instance(number, system_metadata=files, **large) for number in (1, 2)]
+    for each in site.tables.instances.create(new, NO_QUOTA):
+        site.tables.instances.update(each.uuid, {"host": HERE})
+        assert Reply("1", methods.get_instance(each.uuid)).encode()
+    page = methods.instances_on_host(HERE)
+    Reply("1", page).encode()
+    assert [len(page["instances"]), page["has_more"]] == [1, True]
+
+
+@pytest.mark.parametrize("state", [None, "powering-off", "image_uploading"])
+def test_a_host_sets_the_task_states_that_are_its_own(methods: Methods, active: Instance, state: str | None) -> None:
+    assert methods.update_instance(active.uuid, HERE, {"task_state": state}, ANY.as_dict())["task_state"] == state
 
 
 def test_a_change_is_made_where_all_is_as_expected(methods: Methods, active: Instance, site: Site) -> None:
@@ -152,7 +184,14 @@ def test_a_host_changes_nothing_of_another(methods: Methods, active: Instance, s
         ({"vm_state": "deleted"}, ANY.as_dict()),
         ({"vm_state": "flying"}, ANY.as_dict()),
         ({"vm_state": None}, ANY.as_dict()),
+        ({"vm_state": []}, ANY.as_dict()),
+        *(({"vm_state": state}, ANY.as_dict()) for state in VmState if state not in ("active", "stopped", "error")),
         ({"task_state": []}, ANY.as_dict()),
+        *(
+            ({"task_state": state}, ANY.as_dict())
+            for state in TaskState
+            if state not in ("powering-off", "image_uploading")
+        ),
         ({"power_state": "on"}, ANY.as_dict()),
         ({"progress": 101}, ANY.as_dict()),
         ({"progress": "50"}, ANY.as_dict()),

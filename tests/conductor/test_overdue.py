@@ -145,7 +145,7 @@ def test_what_can_be_undone_of_it_is_and_the_rest_is_told(site: Site) -> None:
     site.builder(site.calls).end_overdue(uuid_of(1))
     instance, fault = site.instance(), site.fault()
     assert (instance.vm_state, instance.host) == (VmState.ERROR, host)
-    assert site.left() == ([host], [], 0)
+    assert site.left() == ([host], [host], 1)
     assert fault is not None
     assert fault.details is not None
-    assert fault.details.splitlines()[-1] == f"may not be undone on host {host}: spawn"
+    assert fault.details.splitlines()[-1] == f"may not be undone on host {host}: spawn, network, claim"

@@ -66,6 +66,18 @@ def work() -> Work:
     return Work()
 
 
+def test_an_undo_that_waits_for_another_is_left_with_it_and_done_once_that_is(work: Work) -> None:
+    steps = (Step("claim", step("claim").run, step("claim").undo, undo_after="post"), step("pre"), step("post"))
+    waiting = Procedure(MIGRATION, steps, describe=lambda work: {})
+    work.failing = {"post": [FAULT], "undo post": [FAULT]}
+    assert waiting.run(work) == Failure("post", FAULT, is_ours=True)
+    assert work.done[3:] == ["undo post", "undo pre", "undo post", "undo claim"]
+    assert work.there == []
+    work.failing = {"post": [FAULT], "undo post": [FAULT, FAULT]}
+    assert waiting.run(work) == Failure("post", FAULT, is_ours=True, left=("post", "claim"))
+    assert work.there == ["claim", "post"]
+
+
 def test_steps_run_in_order_and_say_so(work: Work, lines: list[Line]) -> None:
     assert procedure(names=("claim", "pre")).run(work) is None
     assert work.done == ["claim", "pre"]

@@ -51,10 +51,10 @@ def test_instance_may_claim_of_two_hosts_and_release_one(hosts: ComputeNodeTable
 @pytest.mark.parametrize(
     ("limits", "complaint"),
     [
-        (Resources(4095, 16, 400), "cannot claim 2048 MB of memory of host a: 2047 are left"),
-        (Resources(20480, 1, 400), "cannot claim 1 vcpus of host a: 0 are left"),
-        (Resources(20480, 16, 10), "cannot claim 20 GB of disk of host a: 0 are left"),
-        (Resources(0, 0, 0), "cannot claim 2048 MB of memory of host a: 0 are left"),
+        (Resources(4095, 16, 400), "cannot claim 2048 MB of memory: 2047 are left"),
+        (Resources(20480, 1, 400), "cannot claim 1 vcpus: 0 are left"),
+        (Resources(20480, 16, 10), "cannot claim 20 GB of disk: 0 are left"),
+        (Resources(0, 0, 0), "cannot claim 2048 MB of memory: 0 are left"),
     ],
 )
 def test_claim_beyond_a_limit_says_of_what_and_claims_nothing(
@@ -91,7 +91,7 @@ def test_of_fifty_who_want_room_for_ten_exactly_ten_get_it(hosts: ComputeNodeTab
     done = at_once(50, lambda number: claims.claim(uuid_of(number), "a", ONE, LIMITS))
     refused = failures(done)
     assert [type(exc) for exc in refused] == [NoRoomError] * 40
-    assert {str(exc) for exc in refused} == {"cannot claim 2048 MB of memory of host a: 0 are left"}
+    assert {str(exc) for exc in refused} == {"cannot claim 2048 MB of memory: 0 are left"}
     assert hosts.get("a").used == Resources(20480, 10, 200)
 
 

@@ -13,8 +13,8 @@ from cloud.rpc.methods import methods_of
 from cloud.rpc.topology import Target
 from cloud.services.manager import Parts
 from cloud.services.network.client import NetworkClient
-from cloud.services.network.manager import Network, NetworkManager, make_manager
-from cloud.services.network.options import NETWORK_OPTIONS
+from cloud.services.network.manager import NetworkManager, make_manager
+from cloud.services.network.options import NETWORK_OPTIONS, Network
 from tests.db.making import uuid_of
 from tests.services.said import Line
 

@@ -134,6 +134,19 @@ def test_what_cannot_travel_is_refused_before_it_does(arguments: dict[str, objec
         Request("1", "spawn", arguments, "test").encode()
 
 
+def test_a_character_takes_no_more_bytes_than_in_utf_8() -> None:
+    arguments = {"x": "\U0001f600" * (MAX_BYTES // 5)}
+    request = Request("1", "spawn", arguments, "test")
+    assert Request.decode(request.encode()) == request
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\\\ud800", "\\\\\udcff\udcfe", "a\udc80\u20ac\U0001f600"])
+def test_half_a_character_travels_escaped(text: str) -> None:
+    request = Request("1", "spawn", {"x": text, text: 1}, "test")
+    assert Request.decode(request.encode()) == request
+    assert Request.decode(request.encode().decode()) == request
+
+
 def test_a_reply_is_read_as_it_was_written() -> None:
     assert Reply.decode(Reply("1", {"a": [1, None, "ä"]}).encode()) == Reply("1", {"a": [1, None, "ä"]})
     assert json.loads(Reply("1", error=ServiceNotFoundError("no compute")).encode()) == {

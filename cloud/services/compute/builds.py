@@ -48,7 +48,7 @@ class Builds:
             instance = self._host.records.get_instance(uuid)
             if (
                 instance.vm_state is not VmState.BUILDING
-                or instance.task_state is TaskState.DELETING
+                or instance.task_state is not TaskState.SPAWNING  # none: it is being undone, and we come too late
                 or instance.host != self._host.name
             ):
                 raise InstanceStateError(

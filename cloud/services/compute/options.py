@@ -43,7 +43,7 @@ _IDENTITY_OPTIONS: Sequence[cfg.Opt] = (
         schemes=["http", "https"],
         help="Where the identity service is, without a version.",
     ),
-    cfg.StrOpt("user", help="The user that nova-compute signs in as, for images; an admin."),
+    cfg.StrOpt("user", help="The user that nova-compute signs in as, for images; its role is service."),
     cfg.StrOpt("password", secret=True, help="That user's password."),
     cfg.StrOpt("project", help="The project that it signs in to."),
 )

@@ -16,6 +16,7 @@ from cloud.logs.emit import logger, request_context
 from cloud.logs.emit.context import current_context
 from cloud.logs.events import INSTANCE
 from cloud.rpc.errors import RpcError, is_expected
+from cloud.services.compute.faults import told_to_owner
 from cloud.services.compute.locks import KeyLocks
 from cloud.services.compute.records import Records
 from cloud.virt.driver import Driver, VirtError
@@ -171,11 +172,15 @@ def put_in_fault(
     power_state: PowerState,
 ) -> None:
     """No task_state any more, and a fault that says why; unless others have changed it meanwhile."""
+    otherwise = (
+        f"cannot finish {instance.task_state} of instance {instance.uuid}: its host failed with {type(cause).__name__}"
+    )
+    message = told_to_owner(cause, (host.name,), otherwise=otherwise)
     details = "".join(traceback.format_exception(cause))[-MAX_TEXT:]
     changes = {"task_state": None, "power_state": power_state}
     try:
         # Before the state: whoever sees that finds why.
-        host.records.add_fault(instance.uuid, FAULT_CODE, str(cause)[:MAX_TEXT], details, host.name)
+        host.records.add_fault(instance.uuid, FAULT_CODE, message[:MAX_TEXT], details, host.name)
         host.records.update_instance(
             instance.uuid, changes if vm_state is None else changes | {"vm_state": vm_state}, expected
         )

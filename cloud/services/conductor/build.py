@@ -29,7 +29,7 @@ from cloud.errors import (
 from cloud.logs.emit import logger
 from cloud.logs.events import BUILD, PROGRESS
 from cloud.rpc.errors import BusUnavailableError
-from cloud.services.conductor.procedure import Procedure, Step
+from cloud.services.conductor.procedure import Failure, Procedure, Step
 from cloud.services.conductor.tables import Tables
 
 CLAIM_ROUNDS = 10
@@ -79,9 +79,13 @@ class Build:
     request: BuildRequest
     instance: Instance
     """As the last step left it. Its host is the one that we work on."""
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
     """Hosts where it was tried in vain, and why it failed there."""
     candidates: Sequence[Candidate] = ()
+    full: dict[str, str] = field(default_factory=dict)
+    """Candidates that had no room any more when it was claimed, and of what there was too little."""
+    left: tuple[str, ...] = ()
+    """Steps that could not be undone. With `spawn` among them the guest may run, on its claim and its address."""
     is_deleted: bool = False
     """Somebody wants the instance to be gone, or it is."""
 
@@ -108,8 +112,8 @@ class BuildSteps:
             BUILD,
             (
                 Step("schedule", self._schedule),
-                Step("claim", self._claim, self._release_claim),
-                Step("network", self._allocate_address, self._release_address),
+                Step("claim", self._claim, self._release_claim, undo_after="spawn"),
+                Step("network", self._allocate_address, self._release_address, undo_after="spawn"),
                 Step("image", self._prepare_image),
                 Step("spawn", self._spawn, self._destroy),
             ),
@@ -125,7 +129,8 @@ class BuildSteps:
     def _claim(self, build: Build) -> None:
         """On the best candidate that still has room; where others were faster, hosts are chosen anew."""
         cause = "there is no candidate"
-        for attempt in range(CLAIM_ROUNDS):
+        rounds = 1 if build.request.forced_host else CLAIM_ROUNDS  # no other choice is made there, however often
+        for attempt in range(rounds):
             if attempt > 0:
                 self._schedule(build)
             for candidate in build.candidates:
@@ -134,13 +139,14 @@ class BuildSteps:
                 try:
                     self._tables.claims.claim(build.uuid, candidate.host, wanted, candidate.limits)
                 except NoRoomError as exc:
-                    cause = str(exc)
+                    cause = build.full[candidate.host] = str(exc)
                 else:
                     return
-            logger.bind(event=BUILD.event("claim", PROGRESS), candidates=len(build.candidates), error=cause).info(
-                "candidates were full before they could be claimed"
-            )
-        raise NoValidHostError(f"no valid host: others were faster {CLAIM_ROUNDS} times; {cause}")
+            logger.bind(
+                event=BUILD.event("claim", PROGRESS), candidates=len(build.candidates), full=dict(build.full)
+            ).info("candidates were full before they could be claimed")
+        others = f"others were faster {rounds} times; " if rounds > 1 else ""
+        raise NoValidHostError(f"no valid host: {others}{cause}")
 
     def _release_claim(self, build: Build) -> None:
         if self._is_being_undone(build):
@@ -201,6 +207,7 @@ class BuildSteps:
                 self._services.compute.destroy(host, build.uuid)
             except CloudError as exc:
                 logger.bind(host=host, error=str(exc)).error("cannot destroy a guest that belongs to nobody")
+                return  # it may run on the claim and the address: whoever deletes the instance takes them back
         if not has_place:
             self._tables.claims.release(build.uuid, host)
         if found.vm_state is VmState.ERROR and not has_place:

@@ -16,7 +16,8 @@ from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.errors import CloudError, ComputeError, InstanceNotFoundError, InstanceStateError, NoValidHostError
 from cloud.logs.emit import logger, request_context
 from cloud.logs.events import INSTANCE
-from cloud.rpc.errors import NoSuchTargetError, RemoteError, RpcTimeoutError, is_expected
+from cloud.rpc.errors import NoSuchTargetError, RemoteError, RpcError, RpcTimeoutError, is_expected
+from cloud.services.compute.faults import told_to_owner
 from cloud.services.conductor.build import INTERRUPTIONS, Build, BuildSteps, is_unwanted
 from cloud.services.conductor.procedure import Failure
 from cloud.services.conductor.tables import Tables
@@ -72,7 +73,7 @@ class Builder:
 
         A build that was begun already is taken up where it stands. Raises one of INTERRUPTIONS that lasts too long.
         """
-        failures: dict[str, str] = {}
+        failures: dict[str, Failure] = {}
         with request_context(instance=request.instance_uuid):
             for wait_s in (*WAITS_S, None):
                 try:
@@ -107,14 +108,15 @@ class Builder:
         with request_context(instance=uuid, request_id=self._asked_by(uuid)):
             if is_unwanted(instance):
                 if self._is_moved(build, instance.task_state):  # now it is not overdue for anybody else
-                    self._end_deleted(build, self._undo(build))
+                    self._undo(build)
+                    self._end_deleted(build)
                 return
             stood = f"its task_state was {instance.task_state} for {self._limits.timeout_s:g} s and more"
             cause = CloudError(f"cannot build instance {uuid}: {stood}")
             if self._steps.is_ours_to_undo(build, cause):
                 self._end(build, Failure("build", cause, is_ours=True, left=self._undo(build)))
 
-    def _build(self, request: BuildRequest, failures: dict[str, str]) -> None:
+    def _build(self, request: BuildRequest, failures: dict[str, Failure]) -> None:
         try:
             instance = self._tables.instances.get(request.instance_uuid, deleted=True)
         except InstanceNotFoundError as exc:
@@ -130,7 +132,8 @@ class Builder:
         """The step with which the build begins or goes on, by where it stands; None when there is nothing to build."""
         instance = build.instance
         if is_unwanted(instance) and instance.vm_state in (VmState.BUILDING, VmState.DELETED):
-            self._end_deleted(build, self._undo(build))
+            self._undo(build)
+            self._end_deleted(build)
             return None
         if instance.vm_state is not VmState.BUILDING:  # whoever ended it may have died before this
             self._note_end(build, has_failed=instance.vm_state is VmState.ERROR)
@@ -153,15 +156,17 @@ class Builder:
         return False
 
     def _undo(self, build: Build) -> tuple[str, ...]:
-        return () if build.instance.host is None else self._steps.procedure.undo(build)
+        build.left = () if build.instance.host is None else self._steps.procedure.undo(build)
+        return build.left
 
     def _end(self, build: Build, failure: Failure | None) -> bool:
         """Whether this was the end of the build; else it is to begin anew, on another host."""
+        build.left = () if failure is None else failure.left
         if failure is None:
             logger.bind(event=INSTANCE.event("create"), host=build.host).info("instance created")
             self._note_end(build)
         elif build.is_deleted:
-            self._end_deleted(build, failure.left)
+            self._end_deleted(build)
         elif not failure.is_ours:
             self._leave(build, failure)
         elif self._is_to_be_tried_elsewhere(build, failure):
@@ -174,7 +179,7 @@ class Builder:
         if failure.step not in _ON_HOST or not isinstance(failure.cause, _ELSEWHERE):
             return False
         is_first_time = build.host not in build.failures
-        build.failures[build.host] = str(failure.cause)
+        build.failures[build.host] = failure
         if "spawn" in failure.left or build.request.forced_host is not None:  # there must never be two of it
             return False
         return is_first_time and len(build.failures) < self._limits.max_attempts
@@ -195,9 +200,9 @@ class Builder:
             )
             self._note_end(build, has_failed=True, details=message)
 
-    def _end_deleted(self, build: Build, left: Sequence[str]) -> None:
-        """Nothing is left of it, so it may be gone; unless whoever wants it to be gone was faster."""
-        if "spawn" in left:
+    def _end_deleted(self, build: Build) -> None:
+        """If nothing is left of it, it may be gone; unless whoever wants it to be gone was faster."""
+        if "spawn" in build.left:
             logger.bind(host=build.host).error("cannot finish deletion: the guest may be there still")
             return
         try:
@@ -219,12 +224,12 @@ class Builder:
         self._steps.withdraw(build, found, failure.step)
 
     def _is_moved(self, build: Build, task_state: TaskState | None, **changes: Any) -> bool:
-        """Whether it was still ours to change; all is undone. One that is deleted meanwhile has its end here."""
+        """Whether it was still ours to change; what could be is undone. One that is deleted meanwhile ends here."""
         try:
             self._steps.move(build, task_state, **changes)
         except (InstanceStateError, InstanceNotFoundError) as exc:
             if is_unwanted(self._tables.instances.get(build.uuid, deleted=True)):
-                self._end_deleted(build, ())
+                self._end_deleted(build)
             else:
                 logger.bind(error=str(exc)).warning("build is left to others")
             return False
@@ -250,16 +255,25 @@ class Builder:
 def _message(build: Build, failure: Failure) -> str:
     """The cause for whoever owns the instance; where no further host is found, that which made us look for one."""
     if isinstance(failure.cause, NoValidHostError) and build.failures:
-        return list(build.failures.values())[-1]
-    if is_expected(failure.cause):
-        return str(failure.cause)
-    return f"cannot build instance {build.uuid}: {type(failure.cause).__name__} at step {failure.step}"
+        failure = list(build.failures.values())[-1]
+    hosts = {*build.failures, *(candidate.host for candidate in build.candidates)}
+    if build.instance.host is not None:
+        hosts.add(build.instance.host)
+    otherwise = f"cannot build instance {build.uuid}: {_in_a_word(failure.cause)} at step {failure.step}"
+    return told_to_owner(failure.cause, hosts, otherwise=otherwise)
+
+
+def _in_a_word(cause: Exception) -> str:
+    if isinstance(cause, RpcTimeoutError | NoSuchTargetError):
+        return "no answer"
+    return "a service failed" if isinstance(cause, RpcError) else type(cause).__name__
 
 
 def _details(build: Build, failure: Failure) -> str:
     """For admins."""
     lines = [f"step {failure.step}: {type(failure.cause).__name__}: {failure.cause}"]
-    lines += [f"tried on host {host}: {cause}" for host, cause in build.failures.items()]
+    lines += [f"tried on host {host}: {tried.cause}" for host, tried in build.failures.items()]
+    lines += [f"no room on host {host}: {cause}" for host, cause in build.full.items()]
     if failure.left:
         lines.append(f"may not be undone on host {build.instance.host}: {', '.join(failure.left)}")
     if not is_expected(failure.cause):

@@ -17,7 +17,7 @@ from cloud.rpc.topology import Target
 PAGE = 500
 """Services in one answer: about 150 kB, where a message has 1 MiB at the most."""
 PAGE_BYTES = 500_000
-"""Of instances in one answer, but for the last one: some are a kilobyte, and one with user data is a hundred."""
+"""Of instances in one answer, but for the last one: some are a kilobyte, and one with much metadata is hundreds."""
 REPORTED = (
     "host",
     "node",

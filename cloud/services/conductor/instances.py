@@ -17,6 +17,8 @@ from cloud.services.conductor.client import PAGE_BYTES
 from cloud.services.conductor.reading import check_long_texts, check_texts, read_changes, read_expected, read_node
 from cloud.services.conductor.tables import Tables
 
+INJECTED_FILES = "injected_files"
+"""In system_metadata, as the API has it."""
 PAGE_ROWS = 200
 """Instances that are read for one answer."""
 
@@ -38,10 +40,13 @@ class InstanceMethods:
 
     @rpc_method
     def instances_on_host(self, host: str, after: str | None = None) -> dict[str, Any]:
-        """Newest first, behind the instance `after`: `instances`, as many as fit, and whether the host `has_more`."""
+        """Newest first, behind the instance `after`: `instances`, as many as fit, and whether the host `has_more`.
+
+        Without what only a spawn needs, user data, key and injected files: one of them always fits.
+        """
         check_texts(host=host, **_given(after=after))
         query = InstanceQuery(host=host, marker=after, limit=PAGE_ROWS)
-        found = [instance.as_dict() for instance in self._tables.instances.list(query)]
+        found = [_listed(instance) for instance in self._tables.instances.list(query)]
         fitting = _fitting(found)
         return {"instances": fitting, "has_more": len(fitting) < len(found) or len(found) == PAGE_ROWS}
 
@@ -128,12 +133,18 @@ def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _listed(instance: Instance) -> dict[str, Any]:
+    """As JSON has it, but for what takes much room and is needed only where it is spawned."""
+    kept = {name: text for name, text in instance.system_metadata.items() if name != INJECTED_FILES}
+    return replace(instance, user_data=None, key_data=None, system_metadata=kept).as_dict()
+
+
 def _fitting(instances: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The first ones, up to PAGE_BYTES in all; one at the least."""
     fitting: list[dict[str, Any]] = []
     size = 0
     for instance in instances:
-        size += len(json.dumps(instance))
+        size += len(json.dumps(instance, ensure_ascii=False).encode(errors="backslashreplace"))
         if fitting and size > PAGE_BYTES:
             break
         fitting.append(instance)

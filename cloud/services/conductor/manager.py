@@ -25,6 +25,7 @@ from cloud.services.conductor.options import configured_limits
 from cloud.services.conductor.tables import Tables
 from cloud.services.manager import Manager, Parts
 from cloud.services.network.client import NetworkClient
+from cloud.services.network.options import Network, configured_network
 from cloud.services.scheduler.client import SchedulerClient
 
 OVERDUE_EVERY_S = 60.0
@@ -59,6 +60,7 @@ class ConductorManager(InstanceMethods, AddressMethods, Manager):
         tables: Tables,
         builds: Builds,
         *,
+        network: Network = Network(),  # noqa: B008 - it is frozen
         settle_s: float = 0.0,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +70,7 @@ class ConductorManager(InstanceMethods, AddressMethods, Manager):
         """
         self._tables = tables
         self._builds = builds
+        self._network = network
         self._settle_s = settle_s
         self._clock_s = clock_s
         self._hears_since_s = self._next_overdue_s = clock_s()
@@ -177,7 +180,7 @@ def make_manager(parts: Parts) -> ConductorManager:
         end_overdue=ConductorClient(client).end_overdue_build,
         stop_timeout_s=conf.graceful_shutdown_timeout,
     )
-    return ConductorManager(tables, builds, settle_s=conf.service_down_time)
+    return ConductorManager(tables, builds, network=configured_network(conf), settle_s=conf.service_down_time)
 
 
 def _now() -> datetime:

@@ -6,6 +6,7 @@ from oslo_config import cfg
 
 from cloud.services.compute.client import COMPUTE_CLIENT_OPTIONS
 from cloud.services.conductor.builder import BuildLimits
+from cloud.services.network.options import NETWORK_OPTIONS
 
 _DEFAULTS = BuildLimits()
 
@@ -32,6 +33,7 @@ CONDUCTOR_OPTIONS: Sequence[cfg.Opt] = (
         help="Builds that a nova-conductor has under way at a time.",
     ),
     *COMPUTE_CLIENT_OPTIONS,
+    *NETWORK_OPTIONS,
 )
 
 

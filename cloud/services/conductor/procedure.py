@@ -33,6 +33,8 @@ class Step(Generic[Work]):
     name: str
     run: Callable[[Work], None]
     undo: Callable[[Work], None] = nothing
+    undo_after: str | None = None
+    """A later step that may still use what this one did: while the undo of that has failed, this one's waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Failure:
     is_ours: bool
     """Whether undoing was ours to do; nothing was undone otherwise."""
     left: tuple[str, ...] = ()
-    """Steps whose undo failed at each attempt: what they did may be there still."""
+    """Steps whose undo failed at each attempt, or waits for one that did: what they did may be there still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +104,18 @@ class Procedure(Generic[Work]):
         self._say_ended(step.name, work, started_s)
 
     def _undo(self, work: Work, steps: Sequence[Step[Work]]) -> tuple[str, ...]:
-        """One that fails does not hold up the others, and is tried once more behind them."""
+        """One that fails holds up only those that wait for it, and is tried once more behind the others."""
         left = [step for step in reversed(steps) if step.undo is not nothing]
         if not left:
             return ()
         started_s = self._say_started(ROLLBACK, work)
         last: Exception | None = None
         for _ in range(UNDO_ATTEMPTS):
-            failed = []
+            failed: list[Step[Work]] = []
             for step in left:
+                if step.undo_after in [each.name for each in failed]:
+                    failed.append(step)
+                    continue
                 try:
                     step.undo(work)
                 except self.interruptions:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from cloud.domain.expected import Expected
 from cloud.domain.flavor import Resources
 from cloud.domain.host import ComputeNode
+from cloud.domain.instance import TaskState, VmState
 from cloud.domain.service import MAX_TEXT_LENGTH
 from cloud.rpc.errors import BadMessageError
 from cloud.services.conductor.client import REPORTED
@@ -17,6 +19,13 @@ CHANGED_BY_HOST = frozenset(
     {"vm_state", "task_state", "power_state", "progress", "launched_at", "image_id", "system_metadata"}
 )
 """What a host changes of an instance: where it is and whose it is, a host does not say."""
+STATES_SET_BY_HOST: Mapping[str, frozenset[str | None]] = MappingProxyType(
+    {
+        "vm_state": frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
+        "task_state": frozenset({None, TaskState.POWERING_OFF, TaskState.IMAGE_UPLOADING}),
+    }
+)
+"""The other states are for the API and for builds: a host that could set them would have anything deleted or built."""
 _MAX_NUMBER = 2**31 - 1
 _NUMBERS = ("hypervisor_version", "running_vms", "free_disk_gb")
 _UNKNOWN = Resources(0, 0, 0)
@@ -48,10 +57,15 @@ def read_expected(values: Mapping[str, Any]) -> Expected:
 
 
 def read_changes(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Fields of an instance that a host changes; what states there are, the table knows."""
+    """Fields of an instance that a host changes, and no states but those that it sets."""
     if not isinstance(values, dict) or not values.keys() <= CHANGED_BY_HOST:
         raise BadMessageError(f"cannot read changes: a host changes {', '.join(sorted(CHANGED_BY_HOST))} and no more")
     changes = dict(values)
+    for name, allowed in STATES_SET_BY_HOST.items():
+        if name in changes and not (isinstance(changes[name], str | None) and changes[name] in allowed):
+            raise BadMessageError(
+                f"cannot read {name}: a host sets {', '.join(sorted(map(str, allowed)))} and no other"
+            )
     if changes.get("image_id") is not None:
         check_texts(image_id=changes["image_id"])
     if "progress" in changes and not (type(changes["progress"]) is int and 0 <= changes["progress"] <= 100):

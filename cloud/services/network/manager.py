@@ -1,6 +1,5 @@
 """nova-network: gives the instances of its host their addresses, which nova-conductor keeps for it."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from cloud.domain.fixed_ip import FixedIp
@@ -8,6 +7,7 @@ from cloud.logs.emit import logger
 from cloud.rpc.methods import rpc_method
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.manager import Manager, Parts
+from cloud.services.network.options import Network, configured_network
 
 
 class Addresses(Protocol):
@@ -16,14 +16,6 @@ class Addresses(Protocol):
     def allocate_fixed_ip(self, instance_uuid: str, network: str, cidr: str) -> FixedIp: ...
 
     def release_fixed_ip(self, instance_uuid: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """Where the addresses are from."""
-
-    label: str
-    cidr: str
 
 
 class NetworkManager(Manager):
@@ -51,5 +43,4 @@ class NetworkManager(Manager):
 
 def make_manager(parts: Parts) -> NetworkManager:
     """The manager as `parts.conf` says."""
-    network = Network(parts.conf.network_label, parts.conf.fixed_range)
-    return NetworkManager(ConductorClient(parts.client, host=parts.conf.host), network)
+    return NetworkManager(ConductorClient(parts.client, host=parts.conf.host), configured_network(parts.conf))

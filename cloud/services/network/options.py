@@ -1,12 +1,24 @@
-"""The options of nova-network in nova.conf: the network that instances are in."""
+"""The options of nova-network in nova.conf: the network that instances are in. nova-conductor has them too."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from oslo_config import cfg, types
 
 from cloud.domain.service import MAX_TEXT_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where the addresses of instances are from."""
+
+    label: str = "private"
+    cidr: str = "10.0.0.0/16"
+
+
+_DEFAULTS = Network()
 
 
 class _Network(types.String):
@@ -32,8 +44,13 @@ NETWORK_OPTIONS: Sequence[cfg.Opt] = (
     cfg.Opt(
         "fixed_range",
         type=_Network(),
-        default="10.0.0.0/16",
+        default=_DEFAULTS.cidr,
         help="The addresses of instances; its own, the first, which is the gateway's, and the last are no instance's.",
     ),
-    cfg.Opt("network_label", type=_Label(), default="private", help="What the network is called."),
+    cfg.Opt("network_label", type=_Label(), default=_DEFAULTS.label, help="What the network is called."),
 )
+
+
+def configured_network(conf: cfg.ConfigOpts) -> Network:
+    """As `conf` says, which has NETWORK_OPTIONS."""
+    return Network(conf.network_label, conf.fixed_range)
