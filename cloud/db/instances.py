@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from cloud.db.batches import batches
@@ -19,9 +19,19 @@ from cloud.db.quotas import UNLIMITED, QuotaLimits
 from cloud.domain.expected import ANY, Expected
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, InstanceFault, PowerState, TaskState, VmState
-from cloud.errors import InstanceNotFoundError, InstanceStateError, QuotaError
+from cloud.errors import CloudError, InstanceNotFoundError, InstanceStateError, QuotaError
 
-__all__ = ["ANY", "Expected", "InstanceQuery", "InstanceTable", "NewInstance", "QuotaLimits", "Usage", "refuse_deleted"]
+__all__ = [
+    "ANY",
+    "Expected",
+    "InstanceQuery",
+    "InstanceTable",
+    "NewInstance",
+    "QuotaLimits",
+    "Run",
+    "Usage",
+    "refuse_deleted",
+]
 
 MAX_DETAILS = 65_536
 """Characters of a fault's details that are kept."""
@@ -57,6 +67,24 @@ class Usage:
     instances: int
     cores: int
     ram_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When an instance ran, and what it took; fields are as of Instance."""
+
+    id: int
+    uuid: str
+    project_id: str
+    display_name: str
+    flavor_name: str
+    memory_mb: int
+    vcpus: int
+    root_gb: int
+    ephemeral_gb: int
+    vm_state: str
+    launched_at: datetime
+    terminated_at: datetime | None
 
 
 class InstanceTable:
@@ -108,6 +136,22 @@ class InstanceTable:
         with self._database.reading() as session:
             return _with_addresses(session, session.execute(instance_statement(session, query)).all())
 
+    def runs(
+        self, start: datetime, stop: datetime, *, project_id: str | None, after: Run | None, limit: int
+    ) -> tuple[Run, ...]:
+        """Of instances that ran between the two, deleted ones too, by id; at most `limit` of those behind `after`."""
+        statement = select(*_RUN_COLUMNS).where(
+            InstanceRow.launched_at < stop,
+            or_(InstanceRow.terminated_at.is_(None), InstanceRow.terminated_at > start),
+            or_(InstanceRow.deleted_at.is_(None), InstanceRow.updated_at >= start),  # which indexes know
+        )
+        if project_id is not None:
+            statement = statement.where(InstanceRow.project_id == project_id)
+        if after is not None:
+            statement = statement.where(InstanceRow.id > after.id)
+        with self._database.reading() as session:
+            return tuple(Run(*row) for row in session.execute(statement.order_by(InstanceRow.id).limit(limit)))
+
     def on_host(self, host: str) -> tuple[Instance, ...]:
         """Those that are on the host, or being built there; newest first."""
         return self.list(InstanceQuery(host=host))
@@ -128,6 +172,27 @@ class InstanceTable:
         """
         values = _changed(uuid, changes)
         with self._database.transaction() as session:
+            return _with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
+
+    def merge(
+        self,
+        uuid: str,
+        change: Callable[[Instance], Mapping[str, Any]],
+        *,
+        expected: Expected = ANY,
+        verb: str = "update",
+    ) -> Instance:
+        """The same for changes that are made of what is there, such as one key of its metadata: nobody else writes
+        between what `change` is given and what it gives.
+
+        What it raises is raised, and nothing was changed. It must not open a transaction of its own.
+        """
+        held = select(*INSTANCE_COLUMNS).where(*_there(uuid, expected)).with_for_update()
+        with self._database.transaction() as session:
+            row = session.execute(held).one_or_none()
+            if row is None:
+                raise _not_there(session, uuid, expected, verb)
+            values = _changed(uuid, change(_with_addresses(session, [row])[0]))
             return _with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
 
     def delete(self, uuid: str, *, expected: Expected = ANY) -> None:
@@ -169,26 +234,20 @@ class InstanceTable:
     def _change(
         self, session: Session, uuid: str, values: Mapping[str, Any], expected: Expected, verb: str
     ) -> Row[Any]:
-        there = update(_TABLE).where(InstanceRow.uuid == uuid, InstanceRow.deleted_at.is_(None), *_conditions(expected))
+        there = update(_TABLE).where(*_there(uuid, expected))
         row = session.execute(
             there.values({**values, "updated_at": self._now()}).returning(*INSTANCE_COLUMNS)
         ).one_or_none()
-        if row is not None:
-            return row
-        found = session.execute(
-            select(InstanceRow.vm_state, InstanceRow.task_state, InstanceRow.host).where(
-                InstanceRow.uuid == uuid, InstanceRow.deleted_at.is_(None)
-            )
-        ).one_or_none()
-        if found is None:
-            raise InstanceNotFoundError(f"cannot find instance {uuid}")
-        where = f", and it is on host {found.host}" if expected.host not in (None, found.host) else ""
-        raise InstanceStateError(
-            f"cannot {verb} instance {uuid}: its vm_state is {found.vm_state}, its task_state {found.task_state}{where}"
-        )
+        if row is None:
+            raise _not_there(session, uuid, expected, verb)
+        return row
 
 
 _TABLE = table_of(InstanceRow)
+_RUN_COLUMNS = tuple(
+    InstanceRow.flavor["name"].as_string() if field.name == "flavor_name" else _TABLE.columns[field.name]
+    for field in fields(Run)
+)
 
 
 def refuse_deleted(session: Session, uuid: str) -> None:
@@ -263,8 +322,9 @@ def _check_quota(new: Sequence[NewInstance], quota: QuotaLimits, used: Usage) ->
         raise QuotaError(f"cannot create {len(new)} instances: {'; '.join(over)}")
 
 
-def _conditions(expected: Expected) -> list[ColumnElement[bool]]:
-    conditions = []
+def _there(uuid: str, expected: Expected) -> list[ColumnElement[bool]]:
+    """Whether it is that instance, which is not deleted, in an expected state."""
+    conditions = [InstanceRow.uuid == uuid, InstanceRow.deleted_at.is_(None)]
     if expected.vm_states is not None:
         conditions.append(in_states(InstanceRow.vm_state, expected.vm_states))
     if expected.task_states is not None:
@@ -272,6 +332,18 @@ def _conditions(expected: Expected) -> list[ColumnElement[bool]]:
     if expected.host is not None:
         conditions.append(InstanceRow.host == expected.host)
     return conditions
+
+
+def _not_there(session: Session, uuid: str, expected: Expected, verb: str) -> CloudError:
+    """Why no row was found."""
+    state = select(InstanceRow.vm_state, InstanceRow.task_state, InstanceRow.host)
+    found = session.execute(state.where(*_there(uuid, ANY))).one_or_none()
+    if found is None:
+        return InstanceNotFoundError(f"cannot find instance {uuid}")
+    where = f", and it is on host {found.host}" if expected.host not in (None, found.host) else ""
+    return InstanceStateError(
+        f"cannot {verb} instance {uuid}: its vm_state is {found.vm_state}, its task_state {found.task_state}{where}"
+    )
 
 
 def _vm_state(value: Any) -> VmState:

@@ -261,6 +261,18 @@ class Site:
     def running(self, name: str = "vm1", *, token: str = MEMBER, **changes: Any) -> Instance:
         return self.run(self.boot(name, token=token), **changes)
 
+    def meanwhile(self, monkeypatch: pytest.MonkeyPatch, write: Callable[[Instance], Mapping[str, Any]]) -> None:
+        """Have somebody else change the next instance that is read, just after that."""
+        get = InstanceTable.get
+
+        def read(table: InstanceTable, uuid: str, **named: Any) -> Instance:
+            monkeypatch.setattr(InstanceTable, "get", get)
+            instance = get(table, uuid, **named)
+            table.update(uuid, write(instance))
+            return instance
+
+        monkeypatch.setattr(InstanceTable, "get", read)
+
     def report(self, host: str = HOST, zone: str = ZONE) -> None:
         """Have nova-compute of `host` say that it is alive, and what it has."""
         self.parts.services.report(ServiceReport(host, "nova-compute", "compute", zone))

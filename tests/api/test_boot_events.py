@@ -44,8 +44,8 @@ def test_a_request_that_cannot_be_handed_over_fails_with_its_cause(site: Site, e
     assert events[-1] == {
         "event": "build.request.failed",
         "instance": events[-1]["instance"],
-        "error": "BusUnavailableError",
-        "cause": "cannot reach the broker",
+        "error": "cannot reach the broker",
+        "cause": "BusUnavailableError",
         "step_s": events[-1]["step_s"],
         "level": "ERROR",
     }

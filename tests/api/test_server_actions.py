@@ -10,6 +10,7 @@ import pytest
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.errors import ConflictError, ImageUnavailableError
 from cloud.rpc.errors import BusUnavailableError, RpcTimeoutError
+from cloud.services.api.system_metadata import description_of, tags_of, with_tags
 from tests.api.conftest import ADMIN, CIRROS, HOST, MEMBER, OTHER, PROJECT, Site, image
 
 SOFT = {"reboot": {"type": "SOFT"}}
@@ -292,3 +293,32 @@ def test_a_rebuild_that_says_nothing_else_keeps_everything_else(site: Site) -> N
     instance = site.running(metadata={"a": "1"}, launched_at=datetime(2014, 10, 1, tzinfo=UTC))
     server = act(site, instance, REBUILD)["server"]
     assert (server["name"], server["metadata"], len(server["adminPass"])) == ("vm1", {"a": "1"}, 12)
+
+
+def test_a_rebuild_keeps_the_tags_that_others_set_at_the_same_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = site.running()
+    site.meanwhile(monkeypatch, lambda now: {"system_metadata": with_tags(now.system_metadata, ["theirs"])})
+    act(site, instance, {"rebuild": {"imageRef": CIRROS, "description": "web"}}, version="2.19")
+    now = site.parts.instances.get(instance.uuid)
+    assert (description_of(now), tags_of(now)) == ("web", ("theirs",))
+
+
+def test_a_rebuild_that_is_taken_back_takes_back_nothing_else(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = site.running(metadata={"a": "1"})
+
+    def fail(_host: str, uuid: str, _image_id: str) -> None:
+        now = site.parts.instances.get(uuid)
+        tags = with_tags(now.system_metadata, ["theirs"])
+        site.parts.instances.update(uuid, {"system_metadata": tags, "metadata": {**now.metadata, "x": "theirs"}})
+        raise BusUnavailableError("cannot reach the broker")
+
+    monkeypatch.setattr(site.compute, "rebuild_instance", fail, raising=False)
+    site.images.images[CIRROS] = image(CIRROS, properties={"os_distro": "debian"})
+    rebuild = {"imageRef": CIRROS, "description": "web", "metadata": {"b": "2"}}
+    act(site, instance, {"rebuild": rebuild}, 503, version="2.19")
+    now = site.parts.instances.get(instance.uuid)
+    assert now.metadata == {"a": "1", "x": "theirs"}
+    assert now.system_metadata == with_tags(instance.system_metadata, ["theirs"])
+    assert now.task_state is None

@@ -28,6 +28,31 @@ def test_what_makes_no_sense_is_400(site: Site, version: str | None) -> None:
         site.put(f"{path}/a", item, version, status=400)
 
 
+def test_what_others_write_at_the_same_time_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = site.running(metadata={"a": "1"})
+    path = f"/servers/{instance.uuid}/metadata"
+
+    def theirs(name: str) -> None:
+        site.meanwhile(monkeypatch, lambda now: {"metadata": {**now.metadata, name: "theirs"}})
+
+    theirs("x")
+    site.post(path, {"metadata": {"b": "2"}}, status=200)
+    theirs("y")
+    site.put(f"{path}/c", {"meta": {"c": "3"}})
+    theirs("z")
+    site.delete(f"{path}/a")
+    kept = {"x": "theirs", "y": "theirs", "z": "theirs"}
+    assert site.parts.instances.get(instance.uuid).metadata == {"b": "2", "c": "3", **kept}
+
+
+def test_the_quota_holds_for_those_that_come_at_the_same_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.parts.quotas.set(PROJECT, {"metadata_items": 1})
+    instance = site.running()
+    site.meanwhile(monkeypatch, lambda _: {"metadata": {"x": "theirs"}})
+    site.post(f"/servers/{instance.uuid}/metadata", {"metadata": {"b": "2"}}, "2.1", status=403)
+    assert site.parts.instances.get(instance.uuid).metadata == {"x": "theirs"}
+
+
 def test_what_is_not_there_is_404(site: Site) -> None:
     path = f"/servers/{site.running().uuid}/metadata"
     site.get(f"{path}/a", status=404)

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
+from cloud.services.api.system_metadata import tags_of, with_tags
 from tests.api.conftest import OTHER, PROJECT, Site
 
 NEW = "2.26"
@@ -40,6 +41,26 @@ def test_there_are_fifty_at_the_most(site: Site) -> None:
     site.put(path, {"tags": [str(number) for number in range(51)]}, NEW, status=400)
     site.put(path, {"tags": [str(number) for number in range(50)]}, NEW)
     site.put(f"{path}/more", None, NEW, status=400)
+
+
+def test_tags_that_others_add_at_the_same_time_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/servers/{site.running().uuid}/tags"
+    site.put(path, {"tags": ["a"]}, NEW)
+
+    def theirs(tag: str) -> None:
+        site.meanwhile(
+            monkeypatch, lambda now: {"system_metadata": with_tags(now.system_metadata, (*tags_of(now), tag))}
+        )
+
+    theirs("x")
+    site.put(f"{path}/b", None, NEW, status=201)
+    theirs("y")
+    site.delete(f"{path}/a", NEW)
+    assert site.get(path, NEW) == {"tags": ["b", "x", "y"]}
+    site.put(path, {"tags": [str(number) for number in range(49)]}, NEW)
+    theirs("x")
+    site.put(f"{path}/more", None, NEW, status=400)
+    assert len(site.get(path, NEW)["tags"]) == 50
 
 
 def test_a_server_that_is_built_gets_no_tags(site: Site) -> None:

@@ -1,15 +1,19 @@
 """POST /servers: what becomes of what is asked for, and what is refused."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cloud.db.instances import InstanceTable, NewInstance
+from cloud.db.quotas import QuotaLimits
 from cloud.domain.flavor import Flavor
-from cloud.domain.instance import TaskState, VmState
+from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.keypair import NewKeypair
 from cloud.errors import ImageUnavailableError
 from cloud.rpc.errors import BusUnavailableError
+from cloud.services.api.system_metadata import with_files
 from tests.api.conftest import ADMIN, CIRROS, HOST, OTHER, OTHER_PROJECT, PROJECT, Site, image
 
 SERVER = {"name": "vm1", "imageRef": CIRROS, "flavorRef": "1"}
@@ -290,6 +294,32 @@ def test_as_many_are_made_as_the_quota_allows_between_least_and_most(site: Site)
     site.post("/servers", {"server": {**SERVER, "min_count": 2, "max_count": 10}})
     assert len(site.conductor.builds) == 3
     site.post("/servers", {"server": SERVER}, status=413)
+
+
+def test_no_more_instances_are_prepared_than_the_quota_takes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    serialised: list[int] = []
+    create = InstanceTable.create
+
+    def counted(table: InstanceTable, new: Sequence[NewInstance], quota: QuotaLimits) -> tuple[Instance, ...]:
+        tried.append(len(new))
+        return create(table, new, quota)
+
+    def counted_files(values: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+        serialised.append(len(files))
+        return with_files(values, files)
+
+    monkeypatch.setattr(InstanceTable, "create", counted)
+    monkeypatch.setattr("cloud.services.api.boot.with_files", counted_files)
+    site.parts.quotas.set(PROJECT, {"instances": 4})
+    site.boot()
+    many = {**SERVER, "max_count": 1000, "personality": [{"path": "/a", "contents": SCRIPT}]}
+    site.post("/servers", {"server": many})
+    site.post("/servers", {"server": {**many, "min_count": 2}}, status=413)
+    site.parts.quotas.set(PROJECT, {"instances": -1, "cores": -1, "ram": -1})
+    site.post("/servers", {"server": {**many, "max_count": 5}})
+    assert tried == [1, 3, 2, 5]
+    assert serialised == [0, 1, 1, 1]
 
 
 def test_a_flavor_without_cores_is_refused_too_where_the_cores_are_used_up(site: Site) -> None:

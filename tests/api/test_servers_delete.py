@@ -4,8 +4,9 @@ import pytest
 
 from cloud.domain.instance import TaskState, VmState
 from cloud.errors import InstanceNotFoundError
-from cloud.rpc.errors import BusUnavailableError
+from cloud.rpc.errors import BusUnavailableError, NoSuchTargetError, RpcError
 from tests.api.conftest import ADMIN, HOST, Site
+from tests.services.said import Line
 
 
 def test_the_host_is_told_and_the_server_is_being_deleted(site: Site) -> None:
@@ -47,8 +48,30 @@ def test_what_is_on_a_host_that_is_down_is_gone_at_once_with_its_address(site: S
     site.delete(f"/servers/{instance.uuid}")
     with pytest.raises(InstanceNotFoundError):
         site.parts.instances.get(instance.uuid)
-    assert site.compute.calls == []
     assert site.parts.fixed_ips.of([instance.uuid]) == {}
+
+
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_a_host_that_is_down_finds_the_deletion_in_its_queue(site: Site, is_forced: bool) -> None:
+    instance = site.running()
+    if is_forced:
+        site.parts.services.force_down(HOST, "nova-compute", is_forced=True)
+    else:
+        site.clock.advance(61)
+    site.delete(f"/servers/{instance.uuid}")
+    assert site.compute.calls == [("delete_instance", HOST, instance.uuid)]
+
+
+@pytest.mark.parametrize("error", [BusUnavailableError("no broker"), NoSuchTargetError("nobody listens")])
+def test_a_host_that_is_down_and_cannot_be_told_is_warned_of(site: Site, lines: list[Line], error: RpcError) -> None:
+    instance = site.running()
+    site.clock.advance(61)
+    site.compute.errors["delete_instance"] = error
+    site.delete(f"/servers/{instance.uuid}")
+    site.get(f"/servers/{instance.uuid}", status=404)
+    ((message, fields),) = [(message, fields) for level, message, fields in lines if level == "WARNING"]
+    assert message == "cannot tell a host that is down of a deleted instance, which may run there on"
+    assert (fields["instance"], fields["host"], fields["error"]) == (instance.uuid, HOST, str(error))
 
 
 def test_a_locked_server_is_kept_from_its_owner_but_not_from_an_admin(site: Site) -> None:

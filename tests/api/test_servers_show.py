@@ -3,6 +3,7 @@
 import pytest
 
 from cloud.domain.instance import TaskState, VmState
+from cloud.services.api.system_metadata import description_of, tags_of, with_tags
 from tests.api.conftest import ADMIN, CIRROS, HOST, OTHER, PROJECT, Site
 
 
@@ -162,3 +163,11 @@ def test_white_space_around_a_name_is_stripped_in_2014s_api_and_refused_since_2_
     instance = site.boot()
     assert site.put(f"/servers/{instance.uuid}", {"server": {"name": " vm2 "}})["server"]["name"] == "vm2"
     site.put(f"/servers/{instance.uuid}", {"server": {"name": " vm3 "}}, "2.1", status=400)
+
+
+def test_a_change_keeps_the_tags_that_others_set_at_the_same_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = site.running()
+    site.meanwhile(monkeypatch, lambda now: {"system_metadata": with_tags(now.system_metadata, ["theirs"])})
+    site.put(f"/servers/{instance.uuid}", {"server": {"description": "web"}}, "2.19")
+    now = site.parts.instances.get(instance.uuid)
+    assert (description_of(now), tags_of(now)) == ("web", ("theirs",))

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState, Session
 
-from cloud.domain.flavor import Flavor
-from cloud.domain.instance import Instance, PowerState, VmState
+from cloud.db.instances import InstanceTable, Run
 from cloud.errors import BadRequestError
 from cloud.services.api import usage
 from cloud.services.api.usage import Period, usage_by_project
@@ -14,24 +15,22 @@ from tests.api.conftest import ADMIN, OTHER_PROJECT, PROJECT, Site
 
 NOON = datetime(2014, 10, 16, 12, 0, tzinfo=UTC)
 PERIOD = Period(NOON, NOON + timedelta(hours=10), NOON + timedelta(hours=20))
-FLAVOR = Flavor(id=1, flavorid="2", name="m1.small", memory_mb=2048, vcpus=2, root_gb=20, ephemeral_gb=10)
 
 
-def instance(launched: float | None, terminated: float | None = None, project: str = "p1") -> Instance:
-    """One that began and ended so many hours after noon."""
-    return Instance(
+def run(launched: float, terminated: float | None = None, project: str = "p1") -> Run:
+    """Of an instance that began and ended so many hours after noon."""
+    return Run(
         id=1,
         uuid="70a599e0-31e7-49b7-b260-868f441e862b",
         project_id=project,
-        user_id="u1",
         display_name="vm1",
-        flavor=FLAVOR,
-        vm_state=VmState.ACTIVE if terminated is None else VmState.DELETED,
-        task_state=None,
-        power_state=PowerState.RUNNING,
-        created_at=NOON,
-        updated_at=NOON,
-        launched_at=None if launched is None else NOON + timedelta(hours=launched),
+        flavor_name="m1.small",
+        memory_mb=2048,
+        vcpus=2,
+        root_gb=20,
+        ephemeral_gb=10,
+        vm_state="active" if terminated is None else "deleted",
+        launched_at=NOON + timedelta(hours=launched),
         terminated_at=None if terminated is None else NOON + timedelta(hours=terminated),
     )
 
@@ -49,18 +48,15 @@ def instance(launched: float | None, terminated: float | None = None, project: s
         (-5, 0, None),
         (10, None, None),
         (11, None, None),
-        (None, None, None),
     ],
 )
-def test_hours_are_those_within_the_period(
-    launched: float | None, terminated: float | None, hours: float | None
-) -> None:
-    used = usage_by_project([instance(launched, terminated)], PERIOD)
+def test_hours_are_those_within_the_period(launched: float, terminated: float | None, hours: float | None) -> None:
+    used = usage_by_project([run(launched, terminated)], PERIOD, is_detailed=False)
     assert [one.hours for one in used.values()] == ([] if hours is None else [hours])
 
 
 def test_usage_is_summed_for_each_project() -> None:
-    used = usage_by_project([instance(0), instance(5), instance(0, 1, "p2")], PERIOD)
+    used = usage_by_project([run(0), run(5), run(0, 1, "p2")], PERIOD, is_detailed=True)
     assert set(used) == {"p1", "p2"}
     first = used["p1"]
     sums = (first.hours, first.vcpu_hours, first.memory_mb_hours, first.local_gb_hours)
@@ -85,7 +81,7 @@ def test_usage_is_summed_for_each_project() -> None:
 
 
 def test_server_that_runs_has_no_end_and_is_up_until_now() -> None:
-    [server] = usage_by_project([instance(5)], PERIOD)["p1"].servers
+    [server] = usage_by_project([run(5)], PERIOD, is_detailed=True)["p1"].servers
     assert (server["ended_at"], server["state"], server["uptime"]) == (None, "active", 15 * 3600)
 
 
@@ -163,6 +159,48 @@ def test_all_pages_of_instances_are_read(site: Site, monkeypatch: pytest.MonkeyP
     for number in range(5):
         site.run(site.boot(f"vm{number}"))
     assert len(used_by(site, f"/{PROJECT}")["tenant_usage"]["server_usages"]) == 5
+
+
+def test_servers_that_are_not_shown_are_not_described(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.run(site.boot())
+
+    def described(run: Run, hours: float, now: datetime) -> dict[str, Any]:
+        raise AssertionError(run.uuid)
+
+    monkeypatch.setattr(usage, "_server_view", described)
+    assert len(used_by(site, "", token=ADMIN)["tenant_usages"]) == 1
+
+
+def test_only_what_usage_is_made_of_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.run(site.boot(user_data="I2Nsb3VkLWNvbmZpZwo="))
+    monkeypatch.setattr(InstanceTable, "list", None)  # which reads whole instances, with all their data
+    statements = list[str]()
+
+    def note(execute: ORMExecuteState) -> None:
+        statements.append(str(execute.statement))
+
+    event.listen(Session, "do_orm_execute", note)
+    try:
+        used_by(site, f"/{PROJECT}")
+    finally:
+        event.remove(Session, "do_orm_execute", note)
+    read = [statement for statement in statements if "FROM instances" in statement]
+    assert len(read) == 1
+    assert not any(name in read[0] for name in ("user_data", "metadata", "key_data"))
+
+
+@pytest.mark.parametrize(("bound", "query"), [("MAX_SUMMED", ""), ("MAX_SHOWN", "&detailed=1")])
+def test_more_servers_than_an_answer_is_made_of_are_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch, bound: str, query: str
+) -> None:
+    for number in range(3):
+        site.run(site.boot(f"vm{number}"))
+    path = f"/os-simple-tenant-usage?start=2014-10-16T00:00:00{query}"
+    monkeypatch.setattr(usage, bound, 3)
+    site.get(path, token=ADMIN)
+    monkeypatch.setattr(usage, bound, 2)
+    answer = site.get(path, token=ADMIN, status=400)
+    assert answer["badRequest"]["message"] == "cannot sum usage: more than 2 servers ran then; ask for a shorter time"
 
 
 def test_project_that_used_nothing_has_an_empty_usage(site: Site) -> None:

@@ -1,14 +1,14 @@
 """The table of instances, alike on SQLite and PostgreSQL."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cloud.db.claims import ClaimTable
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.hosts import ComputeNodeTable
-from cloud.db.instances import InstanceTable, Usage
+from cloud.db.instances import InstanceTable, Run, Usage
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.expected import Expected
 from cloud.domain.flavor import Flavor, Resources
@@ -239,6 +239,84 @@ def test_of_two_updates_that_expect_the_same_state_one_wins(instances: InstanceT
     winners = [future.result() for future in done if future.exception() is None]
     assert sorted(winner.uuid for winner in winners) == [uuid_of(number) for number in range(20)]
     assert [instances.get(winner.uuid).progress for winner in winners] == [winner.progress for winner in winners]
+
+
+def test_of_two_that_merge_different_keys_at_once_none_is_lost(instances: InstanceTable) -> None:
+    create(instances, 1)
+
+    def merge(number: int) -> Instance:
+        return instances.merge(uuid_of(1), lambda now: {"metadata": {**now.metadata, f"key{number}": str(number)}})
+
+    for _ in range(5):
+        instances.update(uuid_of(1), {"metadata": {}})
+        assert failures(at_once(2, merge)) == []
+        assert instances.get(uuid_of(1)).metadata == {"key0": "0", "key1": "1"}
+    assert failures(at_once(20, merge)) == []
+    assert instances.get(uuid_of(1)).metadata == {f"key{number}": str(number) for number in range(20)}
+
+
+def test_merge_sees_the_instance_with_its_addresses_and_gives_it_changed(
+    instances: InstanceTable, fixed_ips: FixedIpTable, clock: Clock
+) -> None:
+    (created,) = create(instances, 1)
+    fixed_ips.allocate(created.uuid, "private", "10.0.0.0/24")
+    clock.advance(5)
+    changed = instances.merge(created.uuid, lambda now: {"metadata": {"addresses": ",".join(now.addresses)}})
+    assert changed == replace(
+        created,
+        addresses=("10.0.0.2",),
+        metadata={"addresses": "10.0.0.2"},
+        updated_at=datetime(2014, 10, 16, 12, 0, 5, tzinfo=UTC),
+    )
+    assert instances.get(created.uuid) == changed
+
+
+def test_merge_that_fails_changes_nothing(instances: InstanceTable) -> None:
+    (created,) = create(instances, 1, 2)[:1]
+
+    def refuse(now: Instance) -> dict[str, object]:
+        raise QuotaError(f"too many of {now.display_name}")
+
+    with pytest.raises(QuotaError, match="too many of web-1"):
+        instances.merge(created.uuid, refuse)
+    with pytest.raises(InstanceStateError, match=f"^cannot tag instance {created.uuid}: its vm_state is building"):
+        instances.merge(created.uuid, refuse, expected=Expected(vm_states=[VmState.ACTIVE]), verb="tag")
+    with pytest.raises(ValueError, match=f"^cannot update instance {created.uuid}: colour is not changed so"):
+        instances.merge(created.uuid, lambda _: {"colour": "red"})
+    instances.delete(uuid_of(2))
+    for gone in (uuid_of(2), uuid_of(3)):
+        with pytest.raises(InstanceNotFoundError):
+            instances.merge(gone, refuse)
+    assert instances.get(created.uuid) == created
+
+
+def test_runs_are_those_of_the_time_by_id(instances: InstanceTable, clock: Clock) -> None:
+    create(instances, *range(1, 7))
+    for number, hour in ((1, 0), (2, 0), (3, 0), (4, 9), (5, 3)):  # 6 never ran
+        instances.update(uuid_of(number), {"launched_at": NOON + timedelta(hours=hour)})
+    clock.advance(3600)
+    instances.delete(uuid_of(1))
+    clock.advance(4 * 3600)
+    instances.delete(uuid_of(3))
+    start, stop = NOON + timedelta(hours=2), NOON + timedelta(hours=9)
+    found = instances.runs(start, stop, project_id=None, after=None, limit=9)
+    assert [run.uuid for run in found] == [uuid_of(2), uuid_of(3), uuid_of(5)]
+    assert found[1] == Run(
+        id=3,
+        uuid=uuid_of(3),
+        project_id="p1",
+        display_name="web-3",
+        flavor_name="m1.small",
+        memory_mb=2048,
+        vcpus=1,
+        root_gb=20,
+        ephemeral_gb=10,
+        vm_state="deleted",
+        launched_at=NOON,
+        terminated_at=datetime(2014, 10, 16, 17, 0, tzinfo=UTC),
+    )
+    assert instances.runs(start, stop, project_id="p1", after=found[0], limit=1) == found[1:2]
+    assert instances.runs(start, stop, project_id="p2", after=None, limit=9) == ()
 
 
 def test_deleted_instance_stays_but_counts_and_is_found_no_more(instances: InstanceTable, clock: Clock) -> None:

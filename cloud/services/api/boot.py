@@ -3,7 +3,7 @@
 import secrets
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -178,33 +178,53 @@ def _near(hints: SchedulerHints) -> dict[str, list[str]]:
 
 def _create(call: Call, wanted: _Wanted, counts: range, quota: QuotaLimits) -> Sequence[Instance]:
     """As many as the quota allows. Another request may take what is left meanwhile: then it is one less, and so on."""
-    count = counts[-1]
+    least, count = counts[0], counts[-1]
+    if count > least:
+        count = max(least, min(count, _room(call, wanted.flavor, quota, count)))
+    system_metadata = _system_metadata(wanted)
     while True:
-        new = [_new_instance(call, wanted, index, is_one_of_many=count > 1) for index in range(count)]
+        new = [
+            _new_instance(call, wanted, system_metadata, index, is_one_of_many=count > 1) for index in range(count)
+        ]
         try:
             return call.parts.instances.create(new, quota)
         except QuotaError:
-            if count == counts[0]:
+            if count == least:
                 raise
-            count = max(counts[0], min(count - 1, _room(call, wanted.flavor, quota)))
+            count = max(least, _room(call, wanted.flavor, quota, count - 1))
 
 
-def _room(call: Call, flavor: Flavor, quota: QuotaLimits) -> int:
-    """How many more of `flavor` the project may have at the moment."""
+def _room(call: Call, flavor: Flavor, quota: QuotaLimits, most: int) -> int:
+    """How many more of `flavor` the project may have at the moment, `most` at the most."""
     used = call.parts.instances.usage(call.project_id)
     left = (
         (quota.instances, used.instances, 1),
         (quota.cores, used.cores, flavor.vcpus),
         (quota.ram_mb, used.ram_mb, flavor.memory_mb),
     )
-    counts = (max(0, limit - taken) // each for limit, taken, each in left if limit != UNLIMITED and each > 0)
-    return min(counts, default=0)
+    room = most
+    for limit, taken, each in left:
+        if limit == UNLIMITED:
+            continue
+        if taken > limit:  # then not even one that takes none of it
+            return 0
+        if each > 0:
+            room = min(room, (limit - taken) // each)
+    return room
 
 
-def _new_instance(call: Call, wanted: _Wanted, index: int, *, is_one_of_many: bool) -> NewInstance:
+def _system_metadata(wanted: _Wanted) -> Mapping[str, str]:
+    """Made once, as all instances of a request have the same: there may be many, and the files in it large."""
     server = wanted.server
     system_metadata = with_disk_config(with_image({}, wanted.image), server.disk_config)
     system_metadata = with_description(system_metadata, server.description)
+    return with_files(system_metadata, {file.path: file.contents for file in server.personality})
+
+
+def _new_instance(
+    call: Call, wanted: _Wanted, system_metadata: Mapping[str, str], index: int, *, is_one_of_many: bool
+) -> NewInstance:
+    server = wanted.server
     return NewInstance(
         uuid=str(uuid4()),
         project_id=call.project_id,
@@ -218,7 +238,7 @@ def _new_instance(call: Call, wanted: _Wanted, index: int, *, is_one_of_many: bo
         user_data=server.user_data,
         has_config_drive=bool(server.config_drive),
         metadata=server.metadata,
-        system_metadata=with_files(system_metadata, {file.path: file.contents for file in server.personality}),
+        system_metadata=system_metadata,
         access_ip_v4=server.access_ip_v4 or None,
         access_ip_v6=server.access_ip_v6 or None,
         reservation_id=wanted.reservation_id,
@@ -259,7 +279,7 @@ def _hand_over(call: Call, builds: Sequence[tuple[Instance, BuildRequest]]) -> N
             line.bind(event=BUILD.event("request", "completed")).info("build handed over")
         else:
             _give_up(call, instance, str(failure))
-            failed = line.bind(event=BUILD.event("request", "failed"), error=type(failure).__name__, cause=str(failure))
+            failed = line.bind(event=BUILD.event("request", "failed"), error=str(failure), cause=type(failure).__name__)
             failed.error("build cannot be handed over")
 
 

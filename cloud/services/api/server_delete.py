@@ -5,6 +5,7 @@ from cloud.domain.instance import Instance, TaskState
 from cloud.errors import ConflictError, InstanceNotFoundError, InstanceStateError
 from cloud.logs.emit import logger
 from cloud.logs.events import INSTANCE
+from cloud.rpc.errors import BusUnavailableError, NoSuchTargetError
 from cloud.services.api.call import Call
 from cloud.services.api.server_state import Change, hand_over, refuse_locked
 from cloud.services.api.zones import COMPUTE_BINARY
@@ -36,17 +37,28 @@ def delete_server(call: Call, instance: Instance) -> None:
 
 
 def _delete_here(call: Call, instance: Instance) -> None:
-    """It has never come to a host, or its host is down: that one will find out when it is back."""
+    """It has never come to a host, or its host is down: that one is told all the same, for when it is back."""
     call.parts.actions.start(instance.uuid, _ACTION)
     call.parts.instances.delete(instance.uuid, expected=_as(instance))
     call.parts.actions.finish(instance.uuid)
     logger.bind(event=INSTANCE.event("delete"), instance=instance.uuid).info("instance deleted")
+    if instance.host is not None:
+        _leave_word(call, instance, instance.host)
+
+
+def _leave_word(call: Call, instance: Instance, host: str) -> None:
+    """Its queue outlives the host, which may run the guest to this day: it clears away what the database has not."""
+    try:
+        call.parts.compute.delete_instance(host, instance.uuid)
+    except (BusUnavailableError, NoSuchTargetError) as exc:
+        line = logger.bind(instance=instance.uuid, host=host, error=str(exc))
+        line.warning("cannot tell a host that is down of a deleted instance, which may run there on")
 
 
 def _delete_there(call: Call, instance: Instance, host: str) -> None:
     changes = {"task_state": TaskState.DELETING, "progress": 0}
     call.parts.instances.update(instance.uuid, changes, expected=_as(instance))
-    change = Change(_ACTION, TaskState.DELETING, (), values={"progress": 0})
+    change = Change(_ACTION, TaskState.DELETING, (), values=lambda _: {"progress": 0})
     hand_over(call, instance, change, lambda: call.parts.compute.delete_instance(host, instance.uuid))
 
 

@@ -1,5 +1,6 @@
 """`/servers/{id}/metadata`: what users note beside a server."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -30,14 +31,14 @@ def list_metadata(server_id: str, call: TheCall) -> Response:
 def add_metadata(server_id: str, call: TheCall, body: TheMetadata) -> Response:
     instance = server_of(call, server_id)
     call.require("compute:server_metadata:create", instance.project_id)
-    return JSONResponse({"metadata": _set(call, instance, {**instance.metadata, **body.metadata}, "update metadata")})
+    return JSONResponse({"metadata": _set(call, instance, lambda now: {**now.metadata, **body.metadata})})
 
 
 @router.put("/servers/{server_id}/metadata")
 def replace_metadata(server_id: str, call: TheCall, body: TheMetadata) -> Response:
     instance = server_of(call, server_id)
     call.require("compute:server_metadata:update_all", instance.project_id)
-    return JSONResponse({"metadata": _set(call, instance, body.metadata, "update metadata")})
+    return JSONResponse({"metadata": _set(call, instance, lambda _: body.metadata)})
 
 
 @router.get("/servers/{server_id}/metadata/{key}")
@@ -53,7 +54,7 @@ def update_metadata(server_id: str, key: str, call: TheCall, body: TheItem) -> R
     call.require("compute:server_metadata:update", instance.project_id)
     if key not in body.meta:
         raise BadRequestError("cannot update metadata: the body is about another key than the address")
-    _set(call, instance, {**instance.metadata, **body.meta}, "update metadata")
+    _set(call, instance, lambda now: {**now.metadata, **body.meta})
     return JSONResponse({"meta": dict(body.meta)})
 
 
@@ -62,7 +63,11 @@ def delete_metadata(server_id: str, key: str, call: TheCall) -> Response:
     instance = server_of(call, server_id)
     call.require("compute:server_metadata:delete", instance.project_id)
     _item(instance, key)
-    others = {name: value for name, value in instance.metadata.items() if name != key}
+
+    def others(now: Instance) -> Mapping[str, str]:
+        _item(now, key)
+        return {name: value for name, value in now.metadata.items() if name != key}
+
     _set(call, instance, others, "delete metadata")
     return Response(status_code=204)
 
@@ -74,8 +79,20 @@ def _item(instance: Instance, key: str) -> str:
         raise NotFoundError("cannot find metadata item") from exc
 
 
-def _set(call: Call, instance: Instance, metadata: dict[str, str], action: str) -> dict[str, str]:
-    refuse_locked(call, instance)
-    check_state(instance, action, _STATES)
-    check_metadata(metadata, call.parts.quotas.limits(instance.project_id))
-    return dict(call.parts.instances.update(instance.uuid, {"metadata": metadata}).metadata)
+def _set(
+    call: Call,
+    instance: Instance,
+    metadata_of: Callable[[Instance], Mapping[str, str]],
+    action: str = "update metadata",
+) -> dict[str, str]:
+    """What `metadata_of` makes of the metadata as it is by then: others may set other keys at the same time."""
+    limits = call.parts.quotas.limits(instance.project_id)
+
+    def change(now: Instance) -> Mapping[str, object]:
+        refuse_locked(call, now)
+        check_state(now, action, _STATES)
+        metadata = metadata_of(now)
+        check_metadata(metadata, limits)
+        return {"metadata": metadata}
+
+    return dict(call.parts.instances.merge(instance.uuid, change).metadata)

@@ -1,7 +1,7 @@
 """What is being done to a server: locked or not, in a state that allows it, and noted before anybody is asked."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cloud.db.actions import FAILED
@@ -9,9 +9,6 @@ from cloud.domain.expected import Expected
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.errors import CloudError, ConflictError, InstanceNotFoundError, InstanceStateError
 from cloud.services.api.call import Call
-
-_MAX_ATTEMPTS = 5
-"""How often a state is read again that has changed under our hands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +21,8 @@ class Change:
     vm_states: Collection[VmState]
     """Those in which it may begin."""
     task_states: Collection[TaskState | None] = (None,)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """What else changes with it."""
+    values: Callable[[Instance], Mapping[str, Any]] = lambda _: {}
+    """What else changes with it, made of the instance as it is by then."""
 
 
 def server_of(call: Call, server_id: str) -> Instance:
@@ -61,19 +58,14 @@ def check_state(
 
 def begin(call: Call, instance: Instance, change: Change) -> Instance:
     """The instance with its new task_state; of several requests at a time one gets it. ConflictError otherwise."""
-    refuse_locked(call, instance)
-    host_of(instance)
-    for _ in range(_MAX_ATTEMPTS):
-        check_state(instance, change.action, change.vm_states, change.task_states)
-        try:
-            return call.parts.instances.update(
-                instance.uuid,
-                {"task_state": change.task_state, **change.values},
-                expected=Expected(vm_states=(instance.vm_state,), task_states=(instance.task_state,)),
-            )
-        except InstanceStateError:
-            instance = call.parts.instances.get(instance.uuid)
-    raise _wrong(instance, change.action, "changing states")
+
+    def begun(now: Instance) -> Mapping[str, Any]:
+        refuse_locked(call, now)
+        host_of(now)
+        check_state(now, change.action, change.vm_states, change.task_states)
+        return {"task_state": change.task_state, **change.values(now)}
+
+    return call.parts.instances.merge(instance.uuid, begun)
 
 
 def hand_over(call: Call, before: Instance, change: Change, cast: Callable[[], None]) -> None:
@@ -88,12 +80,26 @@ def hand_over(call: Call, before: Instance, change: Change, cast: Callable[[], N
 
 def take_back(call: Call, before: Instance, change: Change) -> None:
     """Undo what `begin` has done, unless somebody went on from there."""
-    undone = {"task_state": before.task_state, **{name: getattr(before, name) for name in change.values}}
+    made = change.values(before)
+
+    def undone(now: Instance) -> Mapping[str, Any]:
+        values = {name: _undone(getattr(now, name), getattr(before, name), value) for name, value in made.items()}
+        return {"task_state": before.task_state, **values}
+
     try:
-        call.parts.instances.update(before.uuid, undone, expected=Expected(task_states=(change.task_state,)))
+        call.parts.instances.merge(before.uuid, undone, expected=Expected(task_states=(change.task_state,)))
     except (InstanceStateError, InstanceNotFoundError):
         return
     call.parts.actions.finish(before.uuid, message=FAILED)
+
+
+def _undone(now: Any, before: Any, made: Any) -> Any:
+    """`before` again; of a mapping each key that has what was `made` of it, for somebody else may have set others."""
+    if not isinstance(made, Mapping):
+        return before
+    keys = now.keys() | before.keys()
+    values = {key: (before if now.get(key) == made.get(key) else now).get(key) for key in keys}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _wrong(instance: Instance, action: str, state: str) -> ConflictError:

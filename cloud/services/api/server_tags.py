@@ -1,6 +1,6 @@
 """`/servers/{id}/tags`, since 2.26: words by which servers are found."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -66,12 +66,12 @@ def list_tags(server_id: str, call: TheCall) -> Response:
 @router.put("/servers/{server_id}/tags")
 def replace_tags(server_id: str, call: TheCall, body: Annotated[Tags, Depends(BodyOf(Tags))]) -> Response:
     instance = _server(call, server_id, "replace")
-    return JSONResponse({"tags": list(_set(call, instance, body.tags, "update tags"))})
+    return JSONResponse({"tags": list(_set(call, instance, lambda _: body.tags, "update tags"))})
 
 
 @router.delete("/servers/{server_id}/tags", status_code=204)
 def delete_tags(server_id: str, call: TheCall) -> Response:
-    _set(call, _server(call, server_id, "delete_all"), (), "delete tags")
+    _set(call, _server(call, server_id, "delete_all"), lambda _: (), "delete tags")
     return Response(status_code=204)
 
 
@@ -87,12 +87,15 @@ def add_tag(server_id: str, tag: str, call: TheCall) -> Response:
     check_state(instance, "update tag", _STATES)
     if not 1 <= len(tag) <= MAX_TAG_LENGTH or "," in tag or not tag.isprintable():
         raise BadRequestError(f"cannot use tag: it has 1 to {MAX_TAG_LENGTH} characters, and no comma")
-    tags = tags_of(instance)
-    if tag in tags:
+    if tag in tags_of(instance):
         return Response(status_code=204)
-    if len(tags) >= MAX_TAGS:
-        raise BadRequestError(f"cannot add tag: instance {instance.uuid} has {MAX_TAGS} already")
-    _set(call, instance, (*tags, tag), "update tag")
+
+    def with_it(tags: Sequence[str]) -> Iterable[str]:
+        if tag not in tags and len(tags) >= MAX_TAGS:
+            raise BadRequestError(f"cannot add tag: instance {instance.uuid} has {MAX_TAGS} already")
+        return (*tags, tag)
+
+    _set(call, instance, with_it, "update tag")
     return Response(status_code=201, headers={"Location": call.url("servers", instance.uuid, "tags", quote(tag))})
 
 
@@ -101,7 +104,7 @@ def delete_tag(server_id: str, tag: str, call: TheCall) -> Response:
     instance = _server(call, server_id, "delete")
     check_state(instance, "delete tag", _STATES)
     _existing(instance, tag)
-    _set(call, instance, (other for other in tags_of(instance) if other != tag), "delete tag")
+    _set(call, instance, lambda tags: (other for other in tags if other != tag), "delete tag")
     return Response(status_code=204)
 
 
@@ -118,7 +121,13 @@ def _existing(instance: Instance, tag: str) -> None:
         raise NotFoundError(f"cannot find tag: instance {instance.uuid} has no such tag")
 
 
-def _set(call: Call, instance: Instance, tags: Iterable[str], action: str) -> tuple[str, ...]:
-    check_state(instance, action, _STATES)
-    changes = {"system_metadata": with_tags(instance.system_metadata, tags)}
-    return tags_of(call.parts.instances.update(instance.uuid, changes))
+def _set(
+    call: Call, instance: Instance, change: Callable[[Sequence[str]], Iterable[str]], action: str
+) -> tuple[str, ...]:
+    """What `change` makes of the tags as they are by then: others may add and delete some at the same time."""
+
+    def changed(now: Instance) -> Mapping[str, object]:
+        check_state(now, action, _STATES)
+        return {"system_metadata": with_tags(now.system_metadata, change(tags_of(now)))}
+
+    return tags_of(call.parts.instances.merge(instance.uuid, changed))

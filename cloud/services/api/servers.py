@@ -68,9 +68,8 @@ def update_server(
 ) -> Response:
     instance = server_of(call, server_id)
     call.require("compute:servers:update", instance.project_id)
-    changes = _changes(instance, body)
-    if changes:
-        instance = call.parts.instances.update(instance.uuid, changes)
+    if _changes(instance, body):
+        instance = call.parts.instances.merge(instance.uuid, lambda now: _changes(now, body))
     return JSONResponse({"server": server_view(call, instance)})
 
 

@@ -17,7 +17,12 @@ _HARD = Change(
     (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR),
     (None, TaskState.REBOOTING),  # a soft one may never come to its end
 )
-_STOP = Change("stop", TaskState.POWERING_OFF, (VmState.ACTIVE, VmState.RESCUED, VmState.ERROR), values={"progress": 0})
+_STOP = Change(
+    "stop",
+    TaskState.POWERING_OFF,
+    (VmState.ACTIVE, VmState.RESCUED, VmState.ERROR),
+    values=lambda _: {"progress": 0},
+)
 _START = Change("start", TaskState.POWERING_ON, (VmState.STOPPED,))
 
 

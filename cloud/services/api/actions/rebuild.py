@@ -29,7 +29,7 @@ def _rebuild(call: Call, instance: Instance, body: Rebuild) -> Response:
         "rebuild",
         TaskState.REBUILDING,
         (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR),
-        values=_values(instance, body, image),
+        values=lambda now: _values(now, body, image),
     )
     begun = begin(call, instance, change)
     hand_over(
