@@ -5,6 +5,8 @@ from datetime import datetime
 
 ADMIN = "admin"
 MEMBER = "member"
+SERVICE = "service"
+"""Of what runs on hosts: it may handle the images of all projects, and nothing else of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +23,7 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return ADMIN in self.roles
+
+    @property
+    def is_service(self) -> bool:
+        return SERVICE in self.roles

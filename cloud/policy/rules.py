@@ -16,6 +16,8 @@ class Rule(Enum):
     """Whoever has a token, whatever it is for."""
     PROJECT = "project"
     """Members of the project whose thing it is, and admins."""
+    PROJECT_OR_SERVICE = "project_or_service"
+    """These, and the services of the cloud itself, whose password every compute host has."""
     ADMIN = "admin"
     """Admins alone."""
 
@@ -33,8 +35,11 @@ def is_allowed(rules: Rules, action: str, caller: Caller | None, project_id: str
         return False
     if rule is Rule.USER or caller.is_admin:
         return True
-    is_member = bool(caller.roles) and caller.project_id is not None
-    return rule is Rule.PROJECT and is_member and caller.project_id == project_id
+    if rule is Rule.ADMIN:
+        return False
+    if rule is Rule.PROJECT_OR_SERVICE and caller.is_service:
+        return True
+    return bool(caller.roles) and caller.project_id is not None and caller.project_id == project_id
 
 
 def require(rules: Rules, action: str, caller: Caller | None, project_id: str | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from cloud.logs.loopback import is_loopback
+from cloud.web.protocol import BoundedProtocol
 
 App = Callable[
     [
@@ -70,6 +71,7 @@ class HttpServer:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             app,
+            http=BoundedProtocol,
             log_config=None,
             access_log=False,
             lifespan="auto",

@@ -373,7 +373,7 @@ _RULES: Final = (
         "token",
     ),
     # Known by their form: Fernet and PKI tokens of Keystone, JSON web tokens, keys of Ceph.
-    _rule(r"""(?<![\w+-])(gAAAAA[\w-]{50,}={0,2})""", "gaaaaa"),  # in a path too, as v2.0's DELETE /v2.0/tokens/gAAAAA...
+    _rule(r"""(?<![\w+-])(gAAAAA[\w-]{50,}={0,2})""", "gaaaaa"),  # behind a slash too: v2.0 has them in paths
     _rule(
         r"""(?<![\w/+-])((?:MII|PKIZ_)[\w+/-]{150,}={0,2}
             | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,} | AQ[\w+/]{36}==)""",

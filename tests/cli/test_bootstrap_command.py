@@ -264,8 +264,8 @@ def test_service_user_is_created_on_request_with_a_file_of_its_own(site: Site) -
     file = site.directory / "nova-openrc"
     output = site.succeed("--service-openrc", file)
     assert output == (
-        f"{FIRST}project service: created\nuser nova: created\n"
-        f"role admin of user nova in project service: created\nto sign in: . {site.openrc}\n"
+        f"{FIRST}role service: created\nproject service: created\nuser nova: created\n"
+        f"role service of user nova in project service: created\nto sign in: . {site.openrc}\n"
     )
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     said = environment(file)
@@ -274,7 +274,7 @@ def test_service_user_is_created_on_request_with_a_file_of_its_own(site: Site) -
     assert said["OS_PASSWORD"] != site.password()
     assert said["OS_PASSWORD"] not in output
     with open_database(site.url, LIMITS) as database:
-        assert roles_of(database, "nova", "service") == ["admin"]
+        assert roles_of(database, "nova", "service") == ["service"]
     assert site.succeed("--service-openrc", file).splitlines()[-1] == "nothing was changed"
     site.succeed("--service-openrc", file, "--reset-service-password")
     assert not site.is_password(said["OS_PASSWORD"], "nova")

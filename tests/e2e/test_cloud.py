@@ -19,6 +19,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.server
 
 CONTROLLER_SERVICES = [
+    "identity",
+    "image",
     "nova-api",
     "nova-cert",
     "nova-conductor",

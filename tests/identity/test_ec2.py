@@ -142,6 +142,11 @@ def test_request_is_good_for_a_while_only(params: dict[str, str], is_new: bool) 
     assert is_timely(replace(V2, params=params), now) == is_new
 
 
+def test_header_that_version_2_does_not_sign_makes_no_old_request_new() -> None:
+    now = datetime(2014, 10, 16, 12, 0, tzinfo=UTC)
+    assert not is_timely(replace(V2, headers=dict(V2.headers) | {"x-amz-date": "20141016T120000Z"}), now)
+
+
 def test_time_of_version_4_is_in_a_header() -> None:
     at = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
     assert is_timely(V4, at + timedelta(seconds=300))

@@ -189,10 +189,9 @@ def test_database_that_is_away_is_told_without_its_name(tmp_path: Any, clock: Cl
             file.rename(tmp_path / "away.db")
             file.mkdir()
             for answer in (site.sign_in("alice", "red"), site.ask("GET", "/v3/auth/projects", token)):
-                assert (answer.status_code, answer.json()["error"]["message"]) == (
-                    503,
-                    "the identity service cannot use its database; try again later",
-                )
+                assert answer.status_code == 503
+                assert answer.json()["error"]["message"].endswith("; try again later")
+                assert "identity.db" not in answer.text
             file.rmdir()
             (tmp_path / "away.db").rename(file)
             assert site.is_good(token)

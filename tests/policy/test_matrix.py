@@ -29,6 +29,7 @@ CALLERS: Mapping[str, Caller | None] = {
     "member": caller("p1", "member"),
     "with another role": caller("p1", "auditor"),
     "member of another project": caller("p2", "member"),
+    "service": caller("p3", "service"),
     "admin": caller("p1", "admin"),
     "admin of another project": caller("p2", "member", "admin"),
 }
@@ -40,6 +41,7 @@ _ALL = frozenset(CALLERS)
 ANYBODY = {"p1": _ALL, "p2": _ALL, None: _ALL}
 USERS = {"p1": _USERS, "p2": _USERS, None: _USERS}
 MEMBERS = {"p1": _MEMBERS, "p2": _ADMINS | {"member of another project"}, None: _ADMINS}
+MEMBERS_OR_SERVICES = {project: who | {"service"} for project, who in MEMBERS.items()}
 ADMINS = {"p1": _ADMINS, "p2": _ADMINS, None: _ADMINS}
 
 WHO_MAY: Mapping[str, Mapping[str | None, frozenset[str]]] = {
@@ -175,14 +177,14 @@ WHO_MAY: Mapping[str, Mapping[str | None, frozenset[str]]] = {
     "identity:users:update": ADMINS,
     "identity:versions:show": ANYBODY,
     "image:images:create": MEMBERS,
-    "image:images:delete": MEMBERS,
+    "image:images:delete": MEMBERS_OR_SERVICES,
     "image:images:give_away": ADMINS,
     "image:images:list": USERS,
     "image:images:publicize": ADMINS,
-    "image:images:show": MEMBERS,
+    "image:images:show": MEMBERS_OR_SERVICES,
     "image:images:show_public": USERS,
     "image:images:update": MEMBERS,
-    "image:images:upload": MEMBERS,
+    "image:images:upload": MEMBERS_OR_SERVICES,
     "image:schemas:show": USERS,
     "image:versions:list": ANYBODY,
 }

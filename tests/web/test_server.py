@@ -1,12 +1,16 @@
 """The server itself: where it listens, how it ends."""
 
+import socket
 import ssl
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cloud.web import protocol
 from cloud.web.app import gated, make_app
 from cloud.web.server import HttpServer, HttpServerError, Listen
 from tests.web.serving import SHAPE, only_alice
@@ -85,3 +89,32 @@ def test_certificate_that_is_none_is_named(tmp_path: Path, content: str) -> None
 
 def test_server_that_never_started_can_be_stopped() -> None:
     make_server(Listen("127.0.0.1", 0)).stop()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /public HT"])
+def test_connection_on_which_no_head_comes_is_closed(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.3)
+    server = make_server(Listen("127.0.0.1", 0))
+    server.start()
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with socket.create_connection(address, 10) as silent, suppress(ConnectionResetError):
+        silent.sendall(begun)
+        while silent.recv(1000):
+            pass
+    server.stop()
+
+
+def test_connection_whose_requests_come_in_time_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
+    app = make_app("a service", SHAPE)
+
+    @app.get("/public")
+    def public() -> str:
+        time.sleep(0.5)  # longer than a head may take
+        return "hello"
+
+    server = HttpServer(gated(app, SHAPE, only_alice), Listen("127.0.0.1", 0))
+    server.start()
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
+        assert [client.get("/public").json() for _ in range(2)] == ["hello", "hello"]
+    server.stop()

@@ -14,7 +14,7 @@ from cloud.db.engine import Database
 from cloud.db.projects import ProjectTable
 from cloud.db.roles import RoleTable
 from cloud.db.users import NewUser, UserTable
-from cloud.domain.caller import ADMIN, MEMBER
+from cloud.domain.caller import ADMIN, MEMBER, SERVICE
 from cloud.domain.identity import Assignment
 from cloud.errors import NotFoundError
 from cloud.services.identity.openrc import Openrc, written
@@ -157,8 +157,9 @@ ADMIN_STEPS: Sequence[Step] = (
     Step("role admin of user admin in project admin", _role_of(ADMIN_USER, ADMIN, ADMIN_PROJECT)),
 )
 SERVICE_STEPS: Sequence[Step] = (
+    Step("role service", _role(SERVICE)),
     Step("project service", _project(SERVICE_PROJECT)),
     Step("user nova", _service_user),
-    # Images of all projects have to come to compute hosts.
-    Step("role admin of user nova in project service", _role_of(SERVICE_USER, ADMIN, SERVICE_PROJECT)),
+    # Not admin: the password is on every compute host, which has to read the images of all projects and no more.
+    Step("role service of user nova in project service", _role_of(SERVICE_USER, SERVICE, SERVICE_PROJECT)),
 )

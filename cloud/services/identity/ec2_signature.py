@@ -41,8 +41,7 @@ class SignedRequest:
 
 def is_signed_with(secret: str, request: SignedRequest) -> bool:
     """Whether `secret` gives the request's signature. BadRequestError for a way of signing that is not known."""
-    is_v4 = "authorization" in request.headers or request.params.get("X-Amz-Algorithm") == _V4
-    signatures = _v4_signatures(secret, request) if is_v4 else _v2_signatures(secret, request)
+    signatures = _v4_signatures(secret, request) if _is_v4(request) else _v2_signatures(secret, request)
     given = request.signature.encode(errors="replace")
     return any(hmac.compare_digest(signature.encode(), given) for signature in signatures)
 
@@ -56,11 +55,14 @@ def is_timely(request: SignedRequest, now: datetime) -> bool:
     return signed_at is not None and abs(now - signed_at) <= MAX_AGE
 
 
+def _is_v4(request: SignedRequest) -> bool:
+    return "authorization" in request.headers or request.params.get("X-Amz-Algorithm") == _V4
+
+
 def _signed_at(request: SignedRequest) -> datetime | None:
-    text = (
-        request.headers.get("x-amz-date") or request.params.get("X-Amz-Date") or request.params.get("Timestamp") or ""
-    )
-    return _time(text)
+    """By what is signed: version 2 signs parameters and no header, which anybody could have renewed."""
+    text = request.headers.get("x-amz-date") if _is_v4(request) else request.params.get("Timestamp")
+    return _time(text or "")
 
 
 def _time(text: str) -> datetime | None:
