@@ -3,7 +3,7 @@
 #   make run ONCE=1        the same without the tail; exits 0 when all that was sent is stored
 #   make run FILE=nova.log replays that file instead of our own
 #   make test              every test, then lint and types
-#   make bench             ingest against rsyslogd, and freshness; the newest tables into README
+#   make bench             ingest against rsyslogd, freshness, nova-api; the newest tables into README
 #   make chaos             the collector killed 100 times and other faults: what is lost, doubled, out of order
 #   make soak              ten minutes at half of the maximum (ARGS="--seconds 20 --no-json")
 .DEFAULT_GOAL := help
@@ -41,6 +41,7 @@ bench: setup
 		'/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "sends RELP" openssl openssl "makes certificates"
 	@$(BIN)/python -m bench.ingest $(ARGS)
 	@$(BIN)/python -m bench.freshness
+	@$(BIN)/python -m bench.api
 	@$(BIN)/python -m bench.report
 
 chaos: setup
