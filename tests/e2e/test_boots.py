@@ -22,7 +22,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.server
 
 BOOTS, ROOM = 200, 100
-CLIENTS = 16
+CLIENTS = 8
+TRIES = 20
 BUILD_TIMEOUT_S = 240
 
 
@@ -40,6 +41,14 @@ class Cloud:
 
     def statuses(self) -> Counter[str]:
         return Counter(server["status"] for server in self.servers())
+
+    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Again where the database was away for the moment: SQLite lets one writer in, and the others wait 5 s at most."""
+        for _ in range(TRIES):
+            answer = self.http.request(method, path, **request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+        return answer
 
     def used_disk_gb(self) -> int:
         hypervisors = self.http.get("/os-hypervisors/detail").raise_for_status().json()["hypervisors"]
@@ -75,7 +84,7 @@ def test_exactly_as_many_as_there_is_room_for_are_active_and_each_other_says_why
 
     def boot(number: int) -> tuple[int, str]:
         server = {"name": f"vm-{number}", "imageRef": image, "flavorRef": "1"}
-        answer = cloud.http.post("/servers", json={"server": server})
+        answer = cloud.ask("POST", "/servers", json={"server": server})
         return answer.status_code, answer.headers["x-compute-request-id"]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -116,9 +125,9 @@ def test_exactly_as_many_as_there_is_room_for_are_active_and_each_other_says_why
 def test_deleting_them_all_gives_everything_back(cloud: Cloud) -> None:
     with ThreadPoolExecutor(CLIENTS) as pool:
         ids = [server["id"] for server in cloud.servers()]
-        assert {answer.status_code for answer in pool.map(lambda uuid: cloud.http.delete(f"/servers/{uuid}"), ids)} == {
-            204
-        }
+        assert {
+            answer.status_code for answer in pool.map(lambda uuid: cloud.ask("DELETE", f"/servers/{uuid}"), ids)
+        } == {204}
     wait_until(lambda: not cloud.servers(), BUILD_TIMEOUT_S, "the end of all servers")
     assert cloud.used_disk_gb() == 0
     for host in cloud.machine.settings.layout.compute_hosts:
