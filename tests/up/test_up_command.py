@@ -159,7 +159,7 @@ def test_no_process_of_a_compute_host_has_the_urls_of_our_environment(
     monkeypatch.setenv("CLOUD_TRANSPORT_URL", "amqps://nova:s3cret@bus/")
     with Machine(directory, Settings(Layout(1))) as machine:
         machine.start()
-        assert len(machine.statuses()) == 13
+        assert len(machine.statuses()) == 15
         for status in machine.statuses():
             assert b"s3cret" not in Path(f"/proc/{status.pid}/environ").read_bytes()
     assert (directory.stat().st_mode & 0o777, (directory / "inventory.yaml").stat().st_mode & 0o777) == (0o700, 0o600)
