@@ -66,6 +66,13 @@ class RsyslogHost:
             for line in lines:
                 sender.send(line.encode())
 
+    def wait_for_local(self, text: str | bytes) -> None:
+        """Until `text` stands in nova.log, which rsyslogd makes with its first line."""
+        wanted = text.encode() if isinstance(text, str) else text
+        wait_until(
+            lambda: self.nova_log.exists() and wanted in self.nova_log.read_bytes(), what=f"{text!r} in nova.log"
+        )
+
     def said(self) -> str:
         """What rsyslogd wrote to stderr so far."""
         return (self.tree / "rsyslogd.err").read_text(errors="replace")

@@ -31,7 +31,9 @@ CHANGES: list[tuple[dict[str, Any], str, str, set[str]]] = [
 LIVING = [state for state in VmState if state is not VmState.DELETED]
 
 
-def act(site: Site, instance: Instance, body: object, status: int = 202, *, token: str = MEMBER, version: str | None = None) -> Any:
+def act(
+    site: Site, instance: Instance, body: object, status: int = 202, *, token: str = MEMBER, version: str | None = None
+) -> Any:
     return site.post(f"/servers/{instance.uuid}/action", body, version, token=token, status=status)
 
 
@@ -111,7 +113,9 @@ def test_of_many_at_the_same_time_one_gets_it(site: Site) -> None:
     instance = site.running()
     with ThreadPoolExecutor(8) as pool:
         statuses = list(
-            pool.map(lambda _: site.ask("POST", f"/v2/{{T}}/servers/{instance.uuid}/action", STOP).status_code, range(8))
+            pool.map(
+                lambda _: site.ask("POST", f"/v2/{{T}}/servers/{instance.uuid}/action", STOP).status_code, range(8)
+            )
         )
     assert sorted(statuses) == [202] + [409] * 7
     assert site.compute.calls == [("stop_instance", HOST, instance.uuid)]
@@ -295,9 +299,7 @@ def test_a_rebuild_that_says_nothing_else_keeps_everything_else(site: Site) -> N
     assert (server["name"], server["metadata"], len(server["adminPass"])) == ("vm1", {"a": "1"}, 12)
 
 
-def test_a_rebuild_keeps_the_tags_that_others_set_at_the_same_time(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rebuild_keeps_the_tags_that_others_set_at_the_same_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = site.running()
     site.meanwhile(monkeypatch, lambda now: {"system_metadata": with_tags(now.system_metadata, ["theirs"])})
     act(site, instance, {"rebuild": {"imageRef": CIRROS, "description": "web"}}, version="2.19")

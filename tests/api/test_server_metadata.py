@@ -20,7 +20,13 @@ def test_items_are_added_replaced_and_taken_away(site: Site) -> None:
 @pytest.mark.parametrize("version", [None, "2.1"])
 def test_what_makes_no_sense_is_400(site: Site, version: str | None) -> None:
     path = f"/servers/{site.running().uuid}/metadata"
-    for body in ({}, {"metadata": None}, {"metadata": {"": "x"}}, {"metadata": {"a": None}}, {"metadata": {"a": "x" * 256}}):
+    for body in (
+        {},
+        {"metadata": None},
+        {"metadata": {"": "x"}},
+        {"metadata": {"a": None}},
+        {"metadata": {"a": "x" * 256}},
+    ):
         site.post(path, body, version, status=400)
         site.put(path, body, version, status=400)
     items: list[object] = [{"meta": {}}, {"meta": {"a": "1", "b": "2"}}, {"meta": {"b": "2"}}, {"a": "1"}]

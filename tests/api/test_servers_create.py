@@ -110,7 +110,12 @@ def test_the_disk_as_openstackclient_names_it(site: Site) -> None:
         {"source_type": "volume", "destination_type": "volume", "uuid": CIRROS, "boot_index": 0},
         {"source_type": "image", "destination_type": "volume", "uuid": CIRROS, "boot_index": 0},
         {"source_type": "blank", "destination_type": "local", "boot_index": -1, "volume_size": 1},
-        {"source_type": "image", "destination_type": "local", "uuid": "12345678-70c4-4fed-98b7-423362f2c47c", "boot_index": 0},
+        {
+            "source_type": "image",
+            "destination_type": "local",
+            "uuid": "12345678-70c4-4fed-98b7-423362f2c47c",
+            "boot_index": 0,
+        },
         {"source_type": "image", "destination_type": "local", "uuid": "x", "boot_index": 0},
         {"source_type": "image", "destination_type": "local", "boot_index": 0},
         {"source_type": "nonsense"},
@@ -281,7 +286,9 @@ def test_hints_name_servers_that_the_caller_sees(site: Site) -> None:
 
 
 def test_several_are_numbered_and_share_a_reservation(site: Site) -> None:
-    answer = site.post("/servers", {"server": {**SERVER, "min_count": "2", "max_count": 3, "return_reservation_id": True}})
+    answer = site.post(
+        "/servers", {"server": {**SERVER, "min_count": "2", "max_count": 3, "return_reservation_id": True}}
+    )
     (reservation_id,) = answer.values()
     assert list(answer) == ["reservation_id"]
     found = site.get(f"/servers?reservation_id={reservation_id}&sort_key=launch_index&sort_dir=asc")["servers"]
@@ -371,7 +378,9 @@ def test_injected_files_are_bounded_without_a_quota_too(site: Site) -> None:
 def test_servers_that_are_asked_for_at_the_same_time_never_exceed_the_quota(site: Site) -> None:
     site.parts.quotas.set(PROJECT, {"instances": 5})
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: site.ask("POST", "/v2/{T}/servers", {"server": SERVER}).status_code, range(12)))
+        answers = list(
+            pool.map(lambda _: site.ask("POST", "/v2/{T}/servers", {"server": SERVER}).status_code, range(12))
+        )
     assert sorted(answers) == [202] * 5 + [413] * 7
     assert len(site.get("/servers")["servers"]) == 5
 

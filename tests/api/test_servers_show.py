@@ -142,7 +142,16 @@ def test_what_is_sent_is_changed_and_nothing_else(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": ""}, {"name": " "}, {"name": "x" * 256}, {"name": 7}, {"name": "a\tb"}, {"accessIPv4": "192.0.2"}, {"accessIPv6": "192.0.2.1"}, {"OS-DCF:diskConfig": "SOMETIMES"}],
+    [
+        {"name": ""},
+        {"name": " "},
+        {"name": "x" * 256},
+        {"name": 7},
+        {"name": "a\tb"},
+        {"accessIPv4": "192.0.2"},
+        {"accessIPv6": "192.0.2.1"},
+        {"OS-DCF:diskConfig": "SOMETIMES"},
+    ],
 )
 @pytest.mark.parametrize("version", [None, "2.1"])
 def test_a_change_that_is_none_is_400(site: Site, version: str | None, change: dict[str, object]) -> None:

@@ -95,7 +95,7 @@ def test_after_backfill_each_line_is_stored_once_whatever_was_killed(
         more = [f"line {number}" for number in range(len(sent), len(sent) + count)]
         host.send(*(f"<{INFO}>1 {TIME} - nova-compute 81 - - {each}" for each in more))
         sent.extend(more)
-        wait_until(lambda: f"line {len(sent) - 1}\n" in host.nova_log.read_text(), what="the local file")
+        host.wait_for_local(f"line {len(sent) - 1}\n")
 
     with RsyslogHost() as host:
         collector.start()

@@ -14,7 +14,6 @@ from cloud.logs.collector.lines import identity_of
 from tests.backfill.collecting import LineCollector
 from tests.generator.forwarding import DEBUG, INFO, TIME, FrameSink, render
 from tests.rsyslog import RsyslogHost
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
@@ -41,7 +40,7 @@ def test_what_dies_with_rsyslogd_and_what_never_arrived_is_filled_from_its_own_f
                     odd = 'two\nlines \\ "quoted" ] é' if number == 7 else "line"
                     host.send(f"<{severity}>1 {TIME} - nova-compute 81 - - {odd} {life}-{number:02}")
                 sink.wait_for(f"{life}-48")
-                wait_until(lambda life=life: f"{life}-49" in host.nova_log.read_text(), what="the local file")  # type: ignore[misc]
+                host.wait_for_local(f"{life}-49")
                 host.kill()
                 host.nova_log.rename(host.nova_log.with_suffix(f".log.{2 - life}" if life < 2 else ".log"))
     finally:

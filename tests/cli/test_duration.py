@@ -15,7 +15,8 @@ def test_number_and_unit_are_seconds(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "m", "15 m", " 15m", "15M", "-15m", "+5", "1e3", "nan", "inf", "15min", "1h30m", "1.", ".5", "1\n", "9" * 10]
+    "text",
+    ["", "m", "15 m", " 15m", "15M", "-15m", "+5", "1e3", "nan", "inf", "15min", "1h30m", "1.", ".5", "1\n", "9" * 10],
 )
 def test_anything_else_is_told_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter) as caught:

@@ -244,7 +244,13 @@ def test_unknown_command_is_a_usage_error() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("disk swap", "disk swap"), ("Größe", "Größe"), (5, "5"), ("a\tb\r\n", r"a\tb\r\n"), ("\x9b1m\u200f", r"\x9b1m\u200f")],
+    [
+        ("disk swap", "disk swap"),
+        ("Größe", "Größe"),
+        (5, "5"),
+        ("a\tb\r\n", r"a\tb\r\n"),
+        ("\x9b1m\u200f", r"\x9b1m\u200f"),
+    ],
 )
 def test_what_a_terminal_would_act_on_is_escaped(value: object, shown: str) -> None:
     assert printable(value) == shown

@@ -129,9 +129,7 @@ def test_an_absent_collector_is_one_clear_line(tmp_path: Path) -> None:
         [*COMMAND, "tail", "--url", f"http://127.0.0.1:{port}"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert re.fullmatch(
-        rf"Error: cannot reach the collector at http://127\.0\.0\.1:{port}: .*refused.*\n", done.stderr
-    )
+    assert re.fullmatch(rf"Error: cannot reach the collector at http://127\.0\.0\.1:{port}: .*refused.*\n", done.stderr)
 
 
 def test_a_wrong_severity_is_said_in_the_collectors_words(collector: Collector) -> None:

@@ -34,7 +34,13 @@ def shell_of(machine: Machine, client: str, directory: Path) -> Shell:
     (directory / "hello.raw").write_bytes(first_image())
     (directory / "key.pub").write_text(PUBLIC_KEY)
     openrc = read_openrc(machine.directory / OPENRC)
-    environment = {**openrc, "PATH": "/usr/bin:/bin", "HOME": str(directory), "COLUMNS": "200", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **openrc,
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(directory),
+        "COLUMNS": "200",
+        "PYTHONWARNINGS": "ignore",
+    }
     return Shell(client_bin(client), environment, directory, Waiting(machine, openrc).wait)
 
 

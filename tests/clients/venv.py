@@ -30,7 +30,15 @@ def client_bin(client: str) -> Path:
     done = cache / "installed"
     if not done.exists():
         venv.create(cache, with_pip=True, clear=True)
-        pip: list[str | Path] = [cache / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip: list[str | Path] = [
+            cache / "bin/python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         if client == "novaclient-2.17.0":  # sdists of that age are built with the setuptools of the environment
             builders = ["setuptools==65.5.0", "wheel==0.48.0", "packaging==26.4", "pbr==0.11.1"]
             subprocess.run([*pip, *builders], check=True, timeout=INSTALL_TIMEOUT_S)

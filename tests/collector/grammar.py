@@ -51,7 +51,15 @@ _EDGE_BSD_TIMES = (
 _EDGE_WORDS = (
     b"<13>%s: m", b"<13>a[%s]: m", b"<13>Jan 15 12:00:00 %s a: m", b"<13>1 - %s a - - - m", b"<13>1 - h a - - [%s] m", b'<13>1 - h a - - [a %s="1"] m',
 )  # fmt: skip
-_EDGE_VALUES = (b'"n":%s', b'"a":[1, %s ]', b'"a":{"b": %s }', b'"migration":%s', b'"level":%s', b'"truncated":%s', b'"message":%s')
+_EDGE_VALUES = (
+    b'"n":%s',
+    b'"a":[1, %s ]',
+    b'"a":{"b": %s }',
+    b'"migration":%s',
+    b'"level":%s',
+    b'"truncated":%s',
+    b'"message":%s',
+)
 _EDGE_CONTEXTS = (
     b"[%s u p[1]]", b"[%s u [p]", b"[%s u p", b"[%s u p ", b"[%s u -]", b"[%s - p]", b"[%s  u p]", b"[%s]", b"[%s ", b"[%s0]", b"[%s u p\x7f]", b"[%s u p\xc3\xbc]",
     b"nova.api [%s u p - - -] m", b"nova.api [%s u p - - -] ", b"nova.api [%s u p - - -]  ", b"nova.api [%s u:@.-_ p - - -] m", b"nova.api [%s u! p - - -] m", b"nova.api [%s - - - - -] m",
@@ -89,7 +97,19 @@ def pri(r: Chooser) -> bytes:
 
 def timestamp(r: Chooser) -> bytes:
     """As RFC 3339 writes it; each part may be one that is not legal."""
-    year = _weighted(r, ((12, b"2027"), (2, b"2028"), (1, b"2000"), (1, b"1900"), (1, b"1969"), (1, _rarely(r, b"2024", (b"0001", b"9999", b"0000"))), (1, b"0002"), (1, b"9998")))
+    year = _weighted(
+        r,
+        (
+            (12, b"2027"),
+            (2, b"2028"),
+            (1, b"2000"),
+            (1, b"1900"),
+            (1, b"1969"),
+            (1, _rarely(r, b"2024", (b"0001", b"9999", b"0000"))),
+            (1, b"0002"),
+            (1, b"9998"),
+        ),
+    )
     month = _rarely(r, b"%02d" % r.randint(1, 12), (b"00", b"13", b"02", b"2", b"1x"))
     day = _rarely(r, b"%02d" % r.randint(1, 28), (b"00", b"29", b"30", b"31", b"32", b"1"))
     clock = b":".join(
@@ -101,7 +121,17 @@ def timestamp(r: Chooser) -> bytes:
     )
     digits = r.choice((0, 0, 1, 3, 6, 6, 7, 9, 9, 10 if r.random() < 0.1 else 6))
     fraction = b"." + b"%0*d" % (digits, r.randrange(10**digits)) if digits else _rarely(r, b"", (b".", b",5"))
-    zone = _weighted(r, ((6, b"Z"), (3, b"+01:00"), (2, b"-05:30"), (1, b"+23:59"), (1, b"-00:00"), (1, _rarely(r, b"-23:59", _ODD_ZONES))))
+    zone = _weighted(
+        r,
+        (
+            (6, b"Z"),
+            (3, b"+01:00"),
+            (2, b"-05:30"),
+            (1, b"+23:59"),
+            (1, b"-00:00"),
+            (1, _rarely(r, b"-23:59", _ODD_ZONES)),
+        ),
+    )
     separator = _rarely(r, b"T", (b"t", b" ", b"-"))
     return year + b"-" + month + b"-" + day + separator + clock + fraction + zone
 
@@ -119,8 +149,16 @@ def structured_data(r: Chooser) -> bytes:
 def identity(r: Chooser) -> bytes:
     """Nearly always as rsyslogd writes it."""
     host = _weighted(r, ((8, b"compute-01"), (3, b"compute-02"), (3, b"controller-01"), (1, _value(r))))
-    number = _rarely(r, b"%d" % r.randint(1, 10 ** r.choice((1, 3, 17))), (b"0", b"01", b"", b"-3", b"9" * 18, b"9" * 19, b"9223372036854775807", b"9223372036854775808", b"1e3"))
-    made = b'[line@32473 host="%s" start="%s" n="%s"]' % (host, _rarely(r, r.choice(STARTS), (b"s\x1f", b"\x1f", "ü".encode())), number)
+    number = _rarely(
+        r,
+        b"%d" % r.randint(1, 10 ** r.choice((1, 3, 17))),
+        (b"0", b"01", b"", b"-3", b"9" * 18, b"9" * 19, b"9223372036854775807", b"9223372036854775808", b"1e3"),
+    )
+    made = b'[line@32473 host="%s" start="%s" n="%s"]' % (
+        host,
+        _rarely(r, r.choice(STARTS), (b"s\x1f", b"\x1f", "ü".encode())),
+        number,
+    )
     if r.random() > 0.08:
         return made
     return r.choice(
@@ -149,7 +187,18 @@ def body(r: Chooser) -> bytes:
 
 
 def cee(r: Chooser) -> bytes:
-    known = (b"message", b"msg", b"level", b"logger", b"request_id", b"instance", b"project", b"event", b"migration", b"truncated")
+    known = (
+        b"message",
+        b"msg",
+        b"level",
+        b"logger",
+        b"request_id",
+        b"instance",
+        b"project",
+        b"event",
+        b"migration",
+        b"truncated",
+    )
     count = r.choice((0, 1, 2, 3, 4, 6, 47, 48, 49)) if r.random() < 0.1 else r.choice((1, 2, 3, 4, 6))
     members = []
     for number in range(count):
@@ -165,10 +214,21 @@ def cee(r: Chooser) -> bytes:
 def nova_line(r: Chooser) -> bytes:
     logger = r.choice((b"nova.compute.manager", b"_x", b"9nova", b".nova", b"nova-api", b""))
     ids = (b"admin", b"-", b"f463b337d20b5d59db610487c89da11b", b"a@b:c", b"", b'a"b', b"\xc3\xbc")
-    context = b"[%s %s %s - - -]" % (_request(r), _weighted(r, ((3, b"admin"), (2, r.choice(ids)))), _weighted(r, ((3, b"demo"), (2, r.choice(ids)))))
+    context = b"[%s %s %s - - -]" % (
+        _request(r),
+        _weighted(r, ((3, b"admin"), (2, r.choice(ids)))),
+        _weighted(r, ((3, b"demo"), (2, r.choice(ids)))),
+    )
     instance = b"[instance: %s] " % _uuid(r) if r.random() < 0.5 else b""
     space = _rarely(r, b" ", (b"", b"  "))
-    return logger + b" " + context + space + instance + _weighted(r, ((4, b"Took 3.2 seconds"), (2, _text_with_ids(r)), (1, b"")))
+    return (
+        logger
+        + b" "
+        + context
+        + space
+        + instance
+        + _weighted(r, ((4, b"Took 3.2 seconds"), (2, _text_with_ids(r)), (1, b"")))
+    )
 
 
 def damaged(r: Chooser, text: bytes) -> bytes:
@@ -224,12 +284,28 @@ def _json(r: Chooser, depth: int) -> bytes:
     if kind < 0.72:
         return b"%d" % r.randint(-(10**6), 10**9) if r.random() < 0.4 else _rarely(r, r.choice(_NUMBERS), _ODD_NUMBERS)
     if kind < 0.85 or not depth:
-        return _weighted(r, ((5, b"true"), (3, b"false"), (3, b"null"), (1, _rarely(r, b"true", (b"NaN", b"-Infinity", b"tru", b"True", b"nulll", b"")))))
+        return _weighted(
+            r,
+            (
+                (5, b"true"),
+                (3, b"false"),
+                (3, b"null"),
+                (1, _rarely(r, b"true", (b"NaN", b"-Infinity", b"tru", b"True", b"nulll", b""))),
+            ),
+        )
     separator = _rarely(r, b"," + _space(r), (b"", b",,", b";"))
     count = r.choice((0, 1, 2, 3))
     if kind < 0.92:
-        return b"[" + _space(r) + separator.join(_json(r, depth - 1) + _space(r) for _ in range(count)) + _rarely(r, b"]", (b"}", b"", b",]"))
-    members = (_rarely(r, b'"k%d"' % number, (_odd_key(r),)) + _space(r) + b":" + _space(r) + _json(r, depth - 1) + _space(r) for number in range(count))
+        return (
+            b"["
+            + _space(r)
+            + separator.join(_json(r, depth - 1) + _space(r) for _ in range(count))
+            + _rarely(r, b"]", (b"}", b"", b",]"))
+        )
+    members = (
+        _rarely(r, b'"k%d"' % number, (_odd_key(r),)) + _space(r) + b":" + _space(r) + _json(r, depth - 1) + _space(r)
+        for number in range(count)
+    )
     if r.random() < 0.03:
         deep = r.choice((15, 16, 17, 63, 64, 65))
         return b"[" * deep + b"]" * deep
@@ -251,7 +327,26 @@ _STRING_TEXTS = (
 
 
 def _odd_key(r: Chooser) -> bytes:
-    return r.choice((b'"a"', b'"a"', b'""', b'"message"', b'"msg"', b'"leval"', b'"messag"', b'"messages"', b'"Level"', b'"ev\\u0065nt"', b'"x\\udc00"', b'"\xc3\xbc"', b'"truncate"', b'"timestamp_text"', b"a", b"1"))
+    return r.choice(
+        (
+            b'"a"',
+            b'"a"',
+            b'""',
+            b'"message"',
+            b'"msg"',
+            b'"leval"',
+            b'"messag"',
+            b'"messages"',
+            b'"Level"',
+            b'"ev\\u0065nt"',
+            b'"x\\udc00"',
+            b'"\xc3\xbc"',
+            b'"truncate"',
+            b'"timestamp_text"',
+            b"a",
+            b"1",
+        )
+    )
 
 
 def _space(r: Chooser) -> bytes:
@@ -259,26 +354,68 @@ def _space(r: Chooser) -> bytes:
 
 
 def _element(r: Chooser) -> bytes:
-    name = _rarely(r, r.choice((b"a", b"exampleSDID@32473", b"line@32473", b"line@324730")), (b"", b"a b", "ü".encode(), b"n" * 255, b"n" * 256, b"\x01"))
-    parameters = b"".join(b' %s="%s"' % (_rarely(r, b"x", (b"", b"x=", b"n" * 255, b"n" * 256, b'"')), _value(r)) for _ in range(r.choice((0, 1, 1, 2))))
+    name = _rarely(
+        r,
+        r.choice((b"a", b"exampleSDID@32473", b"line@32473", b"line@324730")),
+        (b"", b"a b", "ü".encode(), b"n" * 255, b"n" * 256, b"\x01"),
+    )
+    parameters = b"".join(
+        b' %s="%s"' % (_rarely(r, b"x", (b"", b"x=", b"n" * 255, b"n" * 256, b'"')), _value(r))
+        for _ in range(r.choice((0, 1, 1, 2)))
+    )
     return b"[" + name + parameters + _rarely(r, b"]", (b"", b" ]", b"]]"))
 
 
 def _value(r: Chooser) -> bytes:
     return r.choice(
-        (*(b"1", b"", b"Application", b"a b", b"812") * 3, b'a\\"b', b"a\\\\", b"a\\]", b"a\\x", b"[", b"]", b"\xc3\xbc", b"\n", b'[line@32473 host=\\"h\\" start=\\"s\\" n=\\"3\\"]', b"[line@32473 ", b'[line@32473 host="h" start="s" n="3', b"\\")
+        (
+            *(b"1", b"", b"Application", b"a b", b"812") * 3,
+            b'a\\"b',
+            b"a\\\\",
+            b"a\\]",
+            b"a\\x",
+            b"[",
+            b"]",
+            b"\xc3\xbc",
+            b"\n",
+            b'[line@32473 host=\\"h\\" start=\\"s\\" n=\\"3\\"]',
+            b"[line@32473 ",
+            b'[line@32473 host="h" start="s" n="3',
+            b"\\",
+        )
     )
 
 
 def _bsd_time(r: Chooser) -> bytes:
-    month = _rarely(r, r.choice((b"Jan", b"Feb", b"Jun", b"Jul", b"Aug", b"Nov", b"Dec")), (b"Okt", b"jan", b"JAN", b"Ma"))
-    day = r.choice((b"%2d" % r.randint(1, 31), b"%d" % r.randint(1, 28), b"%02d" % r.randint(1, 28), b"29", _rarely(r, b"11", (b" 0", b"32", b"   1", b"00"))))
+    month = _rarely(
+        r, r.choice((b"Jan", b"Feb", b"Jun", b"Jul", b"Aug", b"Nov", b"Dec")), (b"Okt", b"jan", b"JAN", b"Ma")
+    )
+    day = r.choice(
+        (
+            b"%2d" % r.randint(1, 31),
+            b"%d" % r.randint(1, 28),
+            b"%02d" % r.randint(1, 28),
+            b"29",
+            _rarely(r, b"11", (b" 0", b"32", b"   1", b"00")),
+        )
+    )
     clock = b"%02d:%02d:%02d" % (*(_odd_or(r, each) for each in (23, 59, 59)),)
-    return month + b" " + day + b" " + _rarely(r, clock, (clock[:-1], clock.replace(b":", b".", 1), clock + b".5", b"1:2:3"))
+    return (
+        month
+        + b" "
+        + day
+        + b" "
+        + _rarely(r, clock, (clock[:-1], clock.replace(b":", b".", 1), clock + b".5", b"1:2:3"))
+    )
 
 
 def _tag(r: Chooser) -> bytes:
-    pid = b"[%s]" % r.choice((b"9", b"812", b"p" * 128, b"[", _rarely(r, b"7", (b"", b"1 2", b"p" * 129, b"\xc3\xbc", b"\x01")))) if r.random() < 0.5 else b""
+    pid = (
+        b"[%s]"
+        % r.choice((b"9", b"812", b"p" * 128, b"[", _rarely(r, b"7", (b"", b"1 2", b"p" * 129, b"\xc3\xbc", b"\x01"))))
+        if r.random() < 0.5
+        else b""
+    )
     return _word(r) + pid + _rarely(r, b":", (b"", b"::", b" :"))
 
 
@@ -287,15 +424,44 @@ def _text(r: Chooser) -> bytes:
 
 
 def _text_with_ids(r: Chooser) -> bytes:
-    user_and_project = r.choice((b"", b" admin demo", b" admin demo - - -", b" - -", b" admin -", b" admin", b"  demo", b" a b\x01", b" a [b", b" a ]", "ü ü".encode(), b" a b" + b"\xc3\xbc"))
+    user_and_project = r.choice(
+        (
+            b"",
+            b" admin demo",
+            b" admin demo - - -",
+            b" - -",
+            b" admin -",
+            b" admin",
+            b"  demo",
+            b" a b\x01",
+            b" a [b",
+            b" a ]",
+            "ü ü".encode(),
+            b" a b" + b"\xc3\xbc",
+        )
+    )
     request = b"[%s%s]" % (_request(r), user_and_project)
     instance = b"[instance: %s]" % _uuid(r)
-    pieces = [r.choice((request, instance, b"[" + r.choice(TEXTS), r.choice(TEXTS), b" ", b"x")) for _ in range(r.randint(1, 4))]
+    pieces = [
+        r.choice((request, instance, b"[" + r.choice(TEXTS), r.choice(TEXTS), b" ", b"x"))
+        for _ in range(r.randint(1, 4))
+    ]
     return b"".join(pieces)
 
 
 def _request(r: Chooser) -> bytes:
-    return _rarely(r, r.choice(REQUESTS), (b"req-1", REQUESTS[0][:-1], REQUESTS[0] + b"0", REQUESTS[1].replace(b"-", b"_"), b"REQ-" + UUIDS[0], b"req-" + b"g" + UUIDS[0][1:]))
+    return _rarely(
+        r,
+        r.choice(REQUESTS),
+        (
+            b"req-1",
+            REQUESTS[0][:-1],
+            REQUESTS[0] + b"0",
+            REQUESTS[1].replace(b"-", b"_"),
+            b"REQ-" + UUIDS[0],
+            b"req-" + b"g" + UUIDS[0][1:],
+        ),
+    )
 
 
 def _uuid(r: Chooser) -> bytes:
@@ -311,7 +477,19 @@ def _word(r: Chooser) -> bytes:
 
 
 def _other(r: Chooser) -> bytes:
-    return r.choice((b"", b"\0", b"just text", b"<13>", b"<13>1", b"<13>1 ", b"\xff\xfe", b"<13>2 - - - - - - x", b"13>1 - - - - - -"))
+    return r.choice(
+        (
+            b"",
+            b"\0",
+            b"just text",
+            b"<13>",
+            b"<13>1",
+            b"<13>1 ",
+            b"\xff\xfe",
+            b"<13>2 - - - - - - x",
+            b"13>1 - - - - - -",
+        )
+    )
 
 
 def _odd_or(r: Chooser, highest: int) -> int:
@@ -350,11 +528,29 @@ def _edges() -> Iterator[bytes]:
         for behind in (b"", b"x", b"\x80"):
             yield b"<13>1 - h a - - - x" + text + behind
             yield b"\x80\x80"  # what must not be taken for the end of the message before
-    for number in (b"0", b"1", b"01", b"9" * 17, b"9" * 18, b"9" * 19, b"9223372036854775807", b"9223372036854775808", b"-1", b""):
+    for number in (
+        b"0",
+        b"1",
+        b"01",
+        b"9" * 17,
+        b"9" * 18,
+        b"9" * 19,
+        b"9223372036854775807",
+        b"9223372036854775808",
+        b"-1",
+        b"",
+    ):
         for host in (b"compute-01", b"compute-02", b"", b"h" * 255, b"h" * 256):
             yield b'<13>1 - compute-01 a - - [line@32473 host="%s" start="6f1c" n="%s"] m' % (host, number)
     for context in _EDGE_CONTEXTS:
-        for instance in (b"", b"[instance: %s]", b"[instance: %s] ", b"[instance: %s] m [instance: x] ", b"[instance: %s0] ", b"[instance:%s] "):
+        for instance in (
+            b"",
+            b"[instance: %s]",
+            b"[instance: %s] ",
+            b"[instance: %s] m [instance: x] ",
+            b"[instance: %s0] ",
+            b"[instance:%s] ",
+        ):
             yield b"<13>1 - h a - - - " + context % REQUESTS[1] + (instance % UUIDS[0] if instance else b"")
     values = [*_NUMBERS, *_ODD_NUMBERS, b"9" * 4000, b"9" * 5000, b"true", b"false", b"null", b"[]", b"{}", b'""']
     values += [b'"%s"' % escape for escape in _ESCAPES + _OTHER_ESCAPES + _BROKEN_ESCAPES]

@@ -107,18 +107,50 @@ TLS = 'url = "tls://127.0.0.1:6514"\ncertificate = "/c"\nkey = "/k"\nclient_ca =
 BAD_LISTENERS = [
     ("an unknown key", 'url = "tcp://127.0.0.1:1"\nnice = 1', r"listener.0.nice: Extra inputs .* \(not 1\)"),
     ("no URL", "framing = 'lf'", "listener.0.url: Field required"),
-    ("a framing that is none", 'url = "tcp://127.0.0.1:1"\nframing = "crlf"', "listener.0.framing: .*'nul'.*not 'crlf'"),
-    ("a network that is none", 'url = "tcp://127.0.0.1:1"\nallowed_peers = ["all"]', "listener.0.allowed_peers: .*'all'"),
-    ("a message too large for the buffer", 'url = "tcp://127.0.0.1:1"\nmax_message_bytes = 8388608', "max_message_bytes"),
-    ("TLS without a certificate", TLS.replace("certificate", "#"), "listener.0: tls://127.0.0.1:6514 takes a certificate"),
+    (
+        "a framing that is none",
+        'url = "tcp://127.0.0.1:1"\nframing = "crlf"',
+        "listener.0.framing: .*'nul'.*not 'crlf'",
+    ),
+    (
+        "a network that is none",
+        'url = "tcp://127.0.0.1:1"\nallowed_peers = ["all"]',
+        "listener.0.allowed_peers: .*'all'",
+    ),
+    (
+        "a message too large for the buffer",
+        'url = "tcp://127.0.0.1:1"\nmax_message_bytes = 8388608',
+        "max_message_bytes",
+    ),
+    (
+        "TLS without a certificate",
+        TLS.replace("certificate", "#"),
+        "listener.0: tls://127.0.0.1:6514 takes a certificate",
+    ),
     ("TLS without a key", TLS.replace("key", "#"), "listener.0: tls://127.0.0.1:6514 takes a key"),
-    ("TLS without a CA", TLS.replace("client_ca", "#"), "listener.0: tls://127.0.0.1:6514 takes a client_ca, or client_cert"),
-    ("a key without TLS", 'url = "tcp://127.0.0.1:1"\nkey = "/k"', "listener.0: key is not for tcp://127.0.0.1:1, only for tls"),
+    (
+        "TLS without a CA",
+        TLS.replace("client_ca", "#"),
+        "listener.0: tls://127.0.0.1:6514 takes a client_ca, or client_cert",
+    ),
+    (
+        "a key without TLS",
+        'url = "tcp://127.0.0.1:1"\nkey = "/k"',
+        "listener.0: key is not for tcp://127.0.0.1:1, only for tls",
+    ),
     ("framing for RELP", 'url = "relp://127.0.0.1:1"\nframing = "lf"', "listener.0: framing is not for relp://"),
-    ("peers for a path", 'url = "unix:///x"\nallowed_peers = ["::/0"]', "listener.0: allowed_peers is not for unix:///x"),
+    (
+        "peers for a path",
+        'url = "unix:///x"\nallowed_peers = ["::/0"]',
+        "listener.0: allowed_peers is not for unix:///x",
+    ),
     ("a mode that is none", 'url = "unix:///x"\nsocket_mode = "rw"', "listener.0.socket_mode: .*not 'rw'"),
     ("a path that is none", 'url = "unix://x"', "cannot use address unix://x: expected unix:///PATH"),
-    ("plain RELP in the open", 'url = "relp://0.0.0.0:1"', "cannot listen on relp://0.0.0.0:1: plain RELP beyond loopback"),
+    (
+        "plain RELP in the open",
+        'url = "relp://0.0.0.0:1"',
+        "cannot listen on relp://0.0.0.0:1: plain RELP beyond loopback",
+    ),
     ("UDP in the open", 'url = "udp://0.0.0.0:1"', "cannot listen on udp://0.0.0.0:1: UDP beyond loopback"),
 ]
 

@@ -239,13 +239,16 @@ PINNED: list[tuple[str, Framing, list[bytes], list[bytes]]] = [
     ("LF takes counts for text", "lf", [b"7 <13>one\n7 <13>two\n"], [b"7 <13>one", b"7 <13>two"]),
     ("LF takes NUL for text", "lf", [b"<13>a\0<13>b\n"], [b"<13>a\0<13>b"]),
     ("NUL takes newlines for text from the start", "nul", [b"<13>a\nb", b"c\0x\0"], [b"<13>a\nbc", b"x"]),
-    ("counted takes the line behind a bad count", "octet-counted", [b"<13>a\0<13>b\n7 <13>one"], [b"<13>a\0<13>b", b"<13>one"]),
+    (
+        "counted takes the line behind a bad count",
+        "octet-counted",
+        [b"<13>a\0<13>b\n7 <13>one"],
+        [b"<13>a\0<13>b", b"<13>one"],
+    ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("framing", "chunks", "expected"), [pytest.param(*rest, id=name) for name, *rest in PINNED]
-)
+@pytest.mark.parametrize(("framing", "chunks", "expected"), [pytest.param(*rest, id=name) for name, *rest in PINNED])
 def test_a_framing_that_was_asked_for_is_never_left(
     framing: Framing, chunks: list[bytes], expected: list[bytes]
 ) -> None:

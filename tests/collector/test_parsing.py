@@ -260,7 +260,9 @@ def logs() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the table that the store has."""
     with duckdb.connect() as connection:
         connection.execute("SET timezone = 'UTC'")
-        connection.execute(f"CREATE TABLE logs ({', '.join(f'{column.name} {column.sql}' for column in (*COLUMNS, HEADER))})")
+        connection.execute(
+            f"CREATE TABLE logs ({', '.join(f'{column.name} {column.sql}' for column in (*COLUMNS, HEADER))})"
+        )
         yield connection
 
 

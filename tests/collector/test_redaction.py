@@ -85,7 +85,6 @@ def shown(name: str, row: dict[str, Any]) -> str:
     if name == "structured_data":
         values: list[str] = []
 
-
         def collect(parameters: list[tuple[str, str]]) -> list[str]:
             values.extend(value for _, value in parameters)
             return [value for _, value in parameters]
@@ -107,7 +106,9 @@ FORMS = [
 
 class TestRules:
     @pytest.mark.parametrize(("form", "name"), FORMS)
-    def test_every_known_secret_goes_and_what_stood_around_it_stays(self, by_rules: Redactor, form: Any, name: str) -> None:
+    def test_every_known_secret_goes_and_what_stood_around_it_stays(
+        self, by_rules: Redactor, form: Any, name: str
+    ) -> None:
         rows, made = redacted(by_rules, *(form(leak.text) for leak in LEAKS))
         assert (made.redacted, made.withheld) == (len(LEAKS), 0)
         for leak, row in zip(LEAKS, rows, strict=True):
@@ -204,7 +205,11 @@ class TestRules:
     def test_a_sign_is_found_wherever_it_stands(self, at: int) -> None:
         for triggers, needs in SIGNS:
             for trigger in triggers:
-                for text in ("." * at + trigger + "".join(needs), "".join(needs) + "." * at + trigger.upper(), " " + trigger + "." * at + "".join(needs)):
+                for text in (
+                    "." * at + trigger + "".join(needs),
+                    "".join(needs) + "." * at + trigger.upper(),
+                    " " + trigger + "." * at + "".join(needs),
+                ):
                     assert found([text, "-", text]) == [0, 2], text
 
 
@@ -253,7 +258,8 @@ class TestPatterns:
     def test_a_value_is_hidden_whole_where_its_name_is_part_of_the_match(self) -> None:
         redactor = Redactor(defaults=False, patterns=[r'"pin":"?(\d+)', r'pin="(\d+)'])
         rows, _ = redacted(
-            redactor, b'<13>1 - h a - - [x@1 pin="1234" n="5"] @cee: {"message": "m", "pin": 1234, "inner": {"pin": "5"}}'
+            redactor,
+            b'<13>1 - h a - - [x@1 pin="1234" n="5"] @cee: {"message": "m", "pin": 1234, "inner": {"pin": "5"}}',
         )
         assert json.loads(rows[0]["fields"]) == {"pin": "***", "inner": {"pin": "***"}}
         assert rows[0]["structured_data"] == '[x@1 pin="***" n="5"]'
@@ -267,14 +273,18 @@ class TestPatterns:
 
     def test_patterns_and_rules_go_together(self) -> None:
         redactor = Redactor(defaults=True, patterns=[CARD_PATTERN])
-        rows, made = redacted(redactor, plain_5424(f"password=x7x card={CARD}"), plain_3164("nothing"), plain_3164(f"card {CARD}"))
+        rows, made = redacted(
+            redactor, plain_5424(f"password=x7x card={CARD}"), plain_3164("nothing"), plain_3164(f"card {CARD}")
+        )
         assert [row["message"] for row in rows] == ["password=*** card=***", "nothing", "card ***"]
         assert made.redacted == 2
 
     @pytest.mark.parametrize("name", ["hostname", "app_name", "procid", "msgid"])
     def test_patterns_hold_for_all_texts(self, name: str) -> None:
         parts = ["SSN123" if name == each else each for each in ("hostname", "app_name", "procid", "msgid")]
-        [row], _ = redacted(Redactor(defaults=False, patterns=["SSN([0-9]+)"]), f"<13>1 - {' '.join(parts)} - m".encode())
+        [row], _ = redacted(
+            Redactor(defaults=False, patterns=["SSN([0-9]+)"]), f"<13>1 - {' '.join(parts)} - m".encode()
+        )
         assert row[name] == "SSN***"
         assert row["header"].split(SEPARATOR) == [row[each] or "" for each in FOLDED]
 
@@ -385,7 +395,20 @@ class TestFailures:
 
 
 WORDS = st.sampled_from(
-    ["pass", "key", "private key", "PGP PRIVATE KEY BLOCK", "-----BEGIN ", "-----", "password", "=", ": ", " ", "x7y8z9", "all"]
+    [
+        "pass",
+        "key",
+        "private key",
+        "PGP PRIVATE KEY BLOCK",
+        "-----BEGIN ",
+        "-----",
+        "password",
+        "=",
+        ": ",
+        " ",
+        "x7y8z9",
+        "all",
+    ]
 )
 
 
@@ -491,7 +514,9 @@ def test_secrets_are_nowhere_in_the_data_directory_of_a_real_collector(tmp_path:
 
 def test_a_slice_is_redacted_as_that_slice(by_rules: Redactor) -> None:
     """Its nulls and views begin in the middle of a byte and of a buffer."""
-    lines = [cee_field("password=x7x") if n in {5, 8} else plain_3164("token=x7x" if n == 6 else str(n)) for n in range(19)]
+    lines = [
+        cee_field("password=x7x") if n in {5, 8} else plain_3164("token=x7x" if n == 6 else str(n)) for n in range(19)
+    ]
     table = parsed(*lines).slice(3, 7)
     rows, before = rows_of(by_rules.redact(table).table), rows_of(table)
     assert [row["message"] for row in rows] == ["3", "4", "m", "token=***", "7", "m", "9"]

@@ -70,9 +70,7 @@ def numbers(first: int, last: int) -> list[str]:
 def sealed_parts(store: DuckDbStore, upkeep: Upkeep, count: int = 3, observed_us: int = NOON_US) -> None:
     """Sealed files of ten rows each, whose marks say so too."""
     for number in range(count):
-        store.append(
-            counted(10 * number, 10, observed_us=observed_us), [mark(10 * number, 10 * number + 9)]
-        )
+        store.append(counted(10 * number, 10, observed_us=observed_us), [mark(10 * number, 10 * number + 9)])
         upkeep.seal()
 
 
@@ -121,7 +119,9 @@ def test_a_live_file_is_sealed_by_rows_by_age_and_after_its_day(
     assert newest(store) == numbers(0, 102)
 
 
-def test_a_file_that_is_being_read_is_sealed_later(store: DuckDbStore, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_being_read_is_sealed_later(
+    store: DuckDbStore, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cloud.logs.collector.storage.shelf.SWITCH_S", 0.05)
     store.append(counted(0, 3))
     with store.tables() as tables:
@@ -352,7 +352,9 @@ def test_the_oldest_files_expire_until_the_size_is_kept(store: DuckDbStore, upke
 def test_rows_of_a_severity_expire_before_the_others(store: DuckDbStore, upkeep: Upkeep, clock: Clock) -> None:
     for day in range(2):
         store.append(
-            rows_of(["a", "b", "c", "d"], severities=[7, 6, 7, 3], first=1 + 4 * day, observed_us=NOON_US + day * DAY_US),
+            rows_of(
+                ["a", "b", "c", "d"], severities=[7, 6, 7, 3], first=1 + 4 * day, observed_us=NOON_US + day * DAY_US
+            ),
             [mark(1 + 4 * day, 4 + 4 * day)],
         )
         upkeep.seal()

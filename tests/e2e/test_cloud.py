@@ -57,9 +57,7 @@ def state(machine: Machine, binary: str, host: str) -> bool:
 
 
 def pid_of(machine: Machine, name: str, host: str) -> int:
-    (pid,) = [
-        status.pid for status in machine.statuses() if (status.program.name, status.program.host) == (name, host)
-    ]
+    (pid,) = [status.pid for status in machine.statuses() if (status.program.name, status.program.host) == (name, host)]
     assert pid is not None
     return pid
 
@@ -111,9 +109,7 @@ def test_one_request_id_finds_every_hop_of_a_ping_in_order(machine: Machine, cli
     assert [row["procid"] for row in rows] == re.findall(r"\| (\d+) +\| [\d.]+ +\|", said)
 
 
-def test_a_level_changed_on_one_host_shows_there_alone_and_goes_back(
-    machine: Machine, client: CollectorClient
-) -> None:
+def test_a_level_changed_on_one_host_shows_there_alone_and_goes_back(machine: Machine, client: CollectorClient) -> None:
     said = cloud(machine, "log", "level", "nova-network", "debug", "--host", "compute-01", "--for", "4s")
     assert said == "nova-network on compute-01: DEBUG for 4 s, then INFO\n"
     for host in ("compute-01", "compute-02"):

@@ -141,5 +141,3 @@ def test_a_secret_never_reaches_the_hosts_file(machine: Machine, client: Collect
     assert row["message"] == "connecting to mysql://nova:***@db/nova"
     assert row["fields"]["admin_password"] == "***"
     assert "tiger-7x" not in (machine.tree("compute-01") / "var/log/nova/nova.log").read_text()
-
-

@@ -93,9 +93,7 @@ def test_cut_text_is_within_the_bound_and_keeps_both_ends(text: str, max_bytes: 
 
 def test_body_that_fits_is_left_as_it_is() -> None:
     body = {"message": "grüße", "step_s": 1.5, "n": 3, "ok": True, "none": None, "tags": ["a", {"b": 1}]}
-    assert fit(body, DATAGRAM) == (
-        '{"message":"grüße","step_s":1.5,"n":3,"ok":true,"none":null,"tags":["a",{"b":1}]}'
-    )
+    assert fit(body, DATAGRAM) == ('{"message":"grüße","step_s":1.5,"n":3,"ok":true,"none":null,"tags":["a",{"b":1}]}')
 
 
 def test_traceback_of_60_kb_stays_whole() -> None:

@@ -185,7 +185,9 @@ def test_timer_that_fired_just_as_its_change_was_replaced_ends_nothing(
     assert len(said) == 3
 
 
-def test_logger_below_with_a_level_of_its_own_follows_and_gets_it_back(governed: logging.Logger, said: list[str]) -> None:
+def test_logger_below_with_a_level_of_its_own_follows_and_gets_it_back(
+    governed: logging.Logger, said: list[str]
+) -> None:
     handler, time = Kept(), Time()
     governed.handlers[:] = [handler]  # without pytest's own
     logging.getLogger(f"{NAME}.rpc").setLevel(logging.ERROR)

@@ -9,9 +9,7 @@ LONGEST_HEAD_BYTES = 1024  # what the body's bound leaves for it
 
 def test_message_has_every_part_in_its_place() -> None:
     message = Header(17, "compute-01", "nova-compute").message(6, 1384855440.123456, 4242, "instance.stop", "@cee: {}")
-    assert message == (
-        b"<142>1 2013-11-19T10:04:00.123456Z compute-01 nova-compute 4242 instance.stop - @cee: {}"
-    )
+    assert message == (b"<142>1 2013-11-19T10:04:00.123456Z compute-01 nova-compute 4242 instance.stop - @cee: {}")
 
 
 def test_what_nobody_knows_is_a_dash() -> None:

@@ -208,9 +208,7 @@ def test_receiver_that_reads_loses_nothing_of_a_busy_service(path: Path, make: C
         assert [body(line)["message"] for line in got] == [str(number) for number in range(5000)]
 
 
-def test_receiver_that_restarts_at_the_same_path_misses_nothing(
-    path: Path, make: Callable[..., SyslogHandler]
-) -> None:
+def test_receiver_that_restarts_at_the_same_path_misses_nothing(path: Path, make: Callable[..., SyslogHandler]) -> None:
     handler = make(f"unix:{path}")
     with Peer(path) as peer:
         say(handler, "before")

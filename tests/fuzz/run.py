@@ -45,7 +45,13 @@ def fuzz(target: str, *, seconds: int, seed: int, keep: bool = False) -> Outcome
             each.mkdir()
         for number, data in enumerate(seeds(target)):
             (known / str(number)).write_bytes(data)
-        options = [*LIMITS, f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={failed}/", f"-dict={WORDS}"]
+        options = [
+            *LIMITS,
+            f"-max_total_time={seconds}",
+            f"-seed={seed}",
+            f"-artifact_prefix={failed}/",
+            f"-dict={WORDS}",
+        ]
         ran = _python("tests.fuzz.engine", target, *options, str(found), str(known), timeout_s=seconds + START_S)
         add_seeds(target, [path.read_bytes() for path in failed.iterdir()])
         if keep and ran.returncode == 0:

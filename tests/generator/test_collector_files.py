@@ -189,7 +189,9 @@ def test_listener_follows_protocol_tls_and_address() -> None:
 
 def test_collector_toml_says_what_is_redacted(tmp_path: Path) -> None:
     patterns = ['"pin": "(\\d+)"', "it's\\x20(.)"]
-    text = rendered(server={"host": "c1", "redaction": {"defaults": True, "patterns": patterns}})["etc/nova/collector.toml"]
+    text = rendered(server={"host": "c1", "redaction": {"defaults": True, "patterns": patterns}})[
+        "etc/nova/collector.toml"
+    ]
 
     assert tomllib.loads(text)["redaction"] == {"defaults": True, "patterns": patterns}
     file = tmp_path / "collector.toml"

@@ -254,7 +254,11 @@ def test_url_of_a_bus_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:////var/lib/nova/nova.sqlite", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h:5433/d?sslmode=require"],
+    [
+        "sqlite:////var/lib/nova/nova.sqlite",
+        "postgresql://u:p@h/d",
+        "postgresql+psycopg://u:p@h:5433/d?sslmode=require",
+    ],
 )
 def test_url_of_a_database_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
     assert load(tmp_path, f'{ONE_HOST}database: "{url}"').database == url
@@ -271,7 +275,10 @@ def test_url_of_a_database_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
     ],
 )
 def test_bad_url_is_refused_and_its_password_not_shown(tmp_path: Path, key: str, value: str) -> None:
-    for text, where in ((f"{ONE_HOST}{key}: {value}", key), (f"{ONE_HOST}    {key}: {value}", f"hosts.compute-01.{key}")):
+    for text, where in (
+        (f"{ONE_HOST}{key}: {value}", key),
+        (f"{ONE_HOST}    {key}: {value}", f"hosts.compute-01.{key}"),
+    ):
         with pytest.raises(InventoryError) as caught:
             load(tmp_path, text)
         assert f": {where}: is not a URL" in str(caught.value)

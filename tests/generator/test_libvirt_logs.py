@@ -215,7 +215,7 @@ def test_byte_that_is_not_utf8_costs_its_record_the_json_and_nothing_else(
     sink.listen()
     host.start(tree)
     qemu_log(tree).write_bytes(b"m-latin-\xe9\n")
-    wait_until(lambda: host.nova_log.exists() and b"m-latin-\xe9" in host.nova_log.read_bytes(), what="the local file")
+    host.wait_for_local(b"m-latin-\xe9")
 
     failures: list[str] = []
     line = host.nova_log.read_bytes().removesuffix(b"\n")

@@ -27,10 +27,6 @@ def messages(lines: list[str]) -> list[str]:
     return [match[0] for line in lines if (match := re.search(r"m-\S+$", line))]
 
 
-def wait_for_local(host: RsyslogHost, text: str) -> None:
-    wait_until(lambda: host.nova_log.exists() and text in host.nova_log.read_text(), what=f"{text!r} in nova.log")
-
-
 def test_numbered_lines_of_any_length_arrive_once_and_in_order(
     tree: Path, relp_sink: RelpSink, host: RsyslogHost
 ) -> None:
@@ -94,7 +90,7 @@ def test_durable_queue_survives_kill_minus_9_but_for_what_was_not_yet_flushed(
     render(tree, relp_sink, durable_queue=True)
     host.start(tree)
     host.send(*(nova_line(INFO, f"m-{number}.") for number in range(300)))
-    wait_for_local(host, "m-299.")
+    host.wait_for_local("m-299.")
     host.kill()
 
     relp_sink.listen()
@@ -110,7 +106,7 @@ def test_rotation_keeps_every_line_and_goes_on_numbering(tree: Path, relp_sink: 
     host.start(tree)
     for day in ("20260101", "20260102", "20260103"):
         host.send(nova_line(INFO, f"m-{day}"))
-        wait_for_local(host, f"m-{day}")
+        host.wait_for_local(f"m-{day}")
         rotate(tree, host, day)
     host.send(nova_line(INFO, "m-last"))
     relp_sink.wait_for("m-last")

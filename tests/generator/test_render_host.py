@@ -66,7 +66,9 @@ def test_logging_conf_has_the_names_that_services_rely_on() -> None:
 
 
 def test_options_of_a_service_are_in_its_own_file_alone_and_the_hosts_win(tmp_path: Path) -> None:
-    general = {"nova-api": {"default": {"osapi_compute_listen_port": 8774}, "identity": {"url": "http://h:5000", "a": 1}}}
+    general = {
+        "nova-api": {"default": {"osapi_compute_listen_port": 8774}, "identity": {"url": "http://h:5000", "a": 1}}
+    }
     own = {"nova-api": {"identity": {"a": 2}}, "image": {"image": {"password": "example-not-a-secret"}}}
     entry = {"services": ["nova-api", "nova-cert", "image"], "service_options": own}
     cloud = Inventory.model_validate(
@@ -178,9 +180,7 @@ def test_oslo_config_reads_the_urls_as_the_inventory_has_them(tmp_path: Path) ->
 
 @pytest.mark.parametrize("profile", ["default", "guide"])
 def test_compute_host_never_learns_of_the_database(profile: str) -> None:
-    files = rendered(
-        services=["nova-compute", "nova-network"], profile=profile, base_rsyslog=True, **BUS_AND_DATABASE
-    )
+    files = rendered(services=["nova-compute", "nova-network"], profile=profile, base_rsyslog=True, **BUS_AND_DATABASE)
 
     text = "".join(files.values()).lower()
     assert "amqp://" in text
@@ -221,9 +221,14 @@ def test_what_holds_a_secret_is_not_for_everybody(tmp_path: Path, database: str,
 def test_only_the_guide_profile_parses_bodies_and_matches_events() -> None:
     default, guide = (rendered(profile=profile)["etc/rsyslog.d/60-nova.conf"] for profile in ("default", "guide"))
 
-    assert 'if $syslogseverity <= 6 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" then' in default
+    assert (
+        'if $syslogseverity <= 6 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" then'
+        in default
+    )
     assert "mmjsonparse" not in default
-    assert 'if $syslogseverity <= 3 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" or (' in guide
+    assert (
+        'if $syslogseverity <= 3 or $syslogfacility-text == ["daemon", "kern"] or $inputname == "immark" or (' in guide
+    )
     assert r'"^((migration|build|evacuate|resize|instance|service)[.]|(rpc[.]timeout|' in guide
 
 

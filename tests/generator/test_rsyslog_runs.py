@@ -199,7 +199,7 @@ def test_lines_wait_for_a_collector_that_is_away(tree: Path, sink: FrameSink, ho
     render(tree, sink)
     host.start(tree)
     host.send(*(nova_line(INFO, f"m-{number}.") for number in range(50)))
-    wait_until(lambda: host.nova_log.exists() and "m-49." in host.nova_log.read_text(), what="the local file")
+    host.wait_for_local("m-49.")
     host.stop()  # what waits goes to the spool directory
     assert list((tree / "var/spool/rsyslog").glob("nova_fwd*"))
 

@@ -75,9 +75,14 @@ def test_filters_choose_rows(reader: Reader, wanted: Filter, expected: list[str]
 
 def test_rows_of_unwanted_events_are_left_out_and_rows_without_one_are_not(store: DuckDbStore) -> None:
     def line(event: str, text: str) -> bytes:
-        return b'<142>1 - compute-01 nova-api - - - @cee: {"event":"%s","message":"%s"}' % (event.encode(), text.encode())
+        return b'<142>1 - compute-01 nova-api - - - @cee: {"event":"%s","message":"%s"}' % (
+            event.encode(),
+            text.encode(),
+        )
 
-    store.append(table_of(line("canary", "one"), b"<142>1 - compute-01 nova-api - - - two", line("rpc.timeout", "three")))
+    store.append(
+        table_of(line("canary", "one"), b"<142>1 - compute-01 nova-api - - - two", line("rpc.timeout", "three"))
+    )
     reader = Reader(store)
     assert newest(reader, Filter(without_events=("canary",))) == ["two", "three"]
     assert newest(reader, Filter(without_events=("canary", "rpc.timeout"))) == ["two"]

@@ -18,6 +18,8 @@ def test_no_pattern_of_re_is_possessive_since_python_before_3_11_5_matches_those
         found += [
             f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
             for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and POSSESSIVE_OR_ATOMIC.search(node.value)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and POSSESSIVE_OR_ATOMIC.search(node.value)
         ]
     assert found == []

@@ -129,13 +129,22 @@ def test_environment_is_named_for_a_group_too(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[vault]\ntoken = hunter2-is-long\n", "option [vault] token of {file}: its value, not shown here, is not valid"),
+        (
+            "[vault]\ntoken = hunter2-is-long\n",
+            "option [vault] token of {file}: its value, not shown here, is not valid",
+        ),
         (
             "[vault]\ntoken = a$hunter2\n",
             "option [vault] token of {file}: its value, not shown here, has a $ that no option's name follows; $$ stands for a $",
         ),
-        ("[vault]\ntoken hunter2\n", "configuration {file}: Failed to parse {file}: at {file}:2, No ':' or '=' found in assignment"),
-        ("[vault]\n  token = hunter2\n", "configuration {file}: Failed to parse {file}: at {file}:2, Unexpected continuation line"),
+        (
+            "[vault]\ntoken hunter2\n",
+            "configuration {file}: Failed to parse {file}: at {file}:2, No ':' or '=' found in assignment",
+        ),
+        (
+            "[vault]\n  token = hunter2\n",
+            "configuration {file}: Failed to parse {file}: at {file}:2, Unexpected continuation line",
+        ),
     ],
 )
 def test_secret_is_in_no_part_of_an_error(tmp_path: Path, text: str, complaint: str) -> None:

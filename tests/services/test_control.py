@@ -136,7 +136,10 @@ def test_hop_that_is_down_comes_back_as_the_error_that_names_it(
         ([["nova-api", ["x"]]], "cannot ping: a binary is a text, and a host a text or null"),
         ([["nova-volume", None]], "cannot ping: unknown service 'nova-volume': expected one of nova-api, nova-cert"),
         ([["api", None]], "cannot ping: unknown service 'api'"),
-        ([["nova-api", "a"], ["nova-cert", None], ["nova-api", "a"]], "cannot ping along a route that has nova-api on a twice"),
+        (
+            [["nova-api", "a"], ["nova-cert", None], ["nova-api", "a"]],
+            "cannot ping along a route that has nova-api on a twice",
+        ),
         ([["nova-compute", None]] * 65, "cannot ping along 65 hops: at most 64"),
     ],
 )
@@ -166,7 +169,15 @@ def test_level_is_set_and_shown(endpoint: ControlEndpoint, governed: logging.Log
 
 @pytest.mark.parametrize(
     ("level", "for_s"),
-    [("LOUD", 60), (None, 60), (["DEBUG"], 60), ("DEBUG", "60"), ("DEBUG", True), ("DEBUG", float("nan")), ("DEBUG", {})],
+    [
+        ("LOUD", 60),
+        (None, 60),
+        (["DEBUG"], 60),
+        ("DEBUG", "60"),
+        ("DEBUG", True),
+        ("DEBUG", float("nan")),
+        ("DEBUG", {}),
+    ],
 )
 def test_level_that_cannot_be_is_the_askers_mistake_not_ours(
     endpoint: ControlEndpoint, governed: logging.Logger, level: Any, for_s: Any

@@ -158,9 +158,7 @@ def test_daemon_tells_its_start_its_resources_again_and_again_and_its_stop(
     assert (stopped["event"], stopped["signal"]) == ("service.stop", "SIGTERM")
 
 
-def test_interrupt_stops_it_too(
-    receiver: socket.socket, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_interrupt_stops_it_too(receiver: socket.socket, start: Callable[..., "subprocess.Popen[str]"]) -> None:
     process = start()
     receive_until(receiver, "resources audited")
     assert stop(process, signal.SIGINT) == ""
@@ -239,7 +237,11 @@ def test_socket_that_comes_later_gets_the_lines_from_the_start_on(
         ("[DEFAULT]\nreport_interval = soon\n", "", "cannot use option report_interval of {nova}: invalid literal"),
         ("[DEFAULT]\ngarbage\n", "", "cannot read configuration {nova}: Failed to parse {nova}: at {nova}:2"),
         ("[DEFAULT]\nsyslog_log_facility = LOG_LOCAL9\n", "", "cannot use option syslog_log_facility of {nova}: "),
-        ("[DEFAULT]\nlog-config = /nonexistent/l.conf\n", "", "cannot load logging configuration /nonexistent/l.conf: "),
+        (
+            "[DEFAULT]\nlog-config = /nonexistent/l.conf\n",
+            "",
+            "cannot load logging configuration /nonexistent/l.conf: ",
+        ),
         ("[DEFAULT]\nlog-config = {logging}\n", "[loggers]\n", "cannot load logging configuration {logging}: "),
     ],
 )

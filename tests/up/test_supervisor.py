@@ -76,7 +76,10 @@ def is_running(pid: int | None) -> bool:
 
 def test_start_returns_when_all_are_ready(bench: Bench) -> None:
     bench.supervisor.start([bench.program("one"), bench.program("two")], 20)
-    assert [(str(item.program), item.restarts) for item in bench.supervisor.statuses()] == [("one on a", 0), ("two on a", 0)]
+    assert [(str(item.program), item.restarts) for item in bench.supervisor.statuses()] == [
+        ("one on a", 0),
+        ("two on a", 0),
+    ]
     assert is_running(bench.pid("one"))
     assert bench.told == []
 

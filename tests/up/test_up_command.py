@@ -123,7 +123,9 @@ def test_a_program_that_dies_is_named_and_started_again(directory: Path) -> None
 def test_a_directory_belongs_to_one_cloud_at_a_time(directory: Path) -> None:
     with start_up(directory) as process:
         output = (directory / "output/collector.txt").read_text()
-        second = subprocess.run([*UP, "--data", str(directory)], capture_output=True, text=True, check=False, timeout=30)
+        second = subprocess.run(
+            [*UP, "--data", str(directory)], capture_output=True, text=True, check=False, timeout=30
+        )
         assert (second.returncode, second.stderr) == (
             1,
             f"Error: cannot use {directory}: another `cloud up` has it\n",

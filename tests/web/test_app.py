@@ -133,5 +133,7 @@ def test_body_is_read_up_to_its_bound_whole_or_in_pieces(client: httpx.Client) -
 
 def test_client_that_goes_away_in_the_middle_of_its_body_harms_nobody(client: httpx.Client) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port), 10) as connection:
-        connection.sendall(b"POST /length HTTP/1.1\r\nHost: here\r\nX-Auth-Token: alice\r\nContent-Length: 9\r\n\r\nhalf")
+        connection.sendall(
+            b"POST /length HTTP/1.1\r\nHost: here\r\nX-Auth-Token: alice\r\nContent-Length: 9\r\n\r\nhalf"
+        )
     assert client.post("/length", content=b"whole").json() == {"length": 5}
