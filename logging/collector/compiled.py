@@ -24,6 +24,7 @@ llvm: Any = cgutils
 
 
 MAX_KEPT_VERSIONS = 3
+_COMPLETE = "complete"
 _SOURCES = Path(__file__).parent
 _IMPORT = b"from cloud.logs.collector.compiled import"
 _CONSTANTS = ("compiled.py", "rfc5424.py", "row.py")  # of which machine code holds constants
@@ -59,6 +60,17 @@ _CACHE = _cache_directory()
 if _CACHE is not None:
     numba.config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
 _OPTIONS = {"cache": _CACHE is not None, "nogil": True, "boundscheck": True, "_nrt": False}
+
+
+def is_complete() -> bool:
+    """Whether nothing is left to compile, or nothing can be kept."""
+    return _CACHE is None or (_CACHE / _COMPLETE).exists()
+
+
+def set_complete() -> None:
+    """For whoever has called every kernel."""
+    if _CACHE is not None:
+        (_CACHE / _COMPLETE).touch()
 
 
 def compiled(function: F) -> F:

@@ -21,6 +21,7 @@ from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lag import Missing, oldest_s
 from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.precompile import compile_elsewhere
 from cloud.logs.collector.receivers.bind import ListenError
 from cloud.logs.collector.receivers.receiver import Receiver
 from cloud.logs.collector.settings import BATCH_BYTES, BATCH_COST, CollectorSettings
@@ -56,6 +57,7 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
     listener_settings, http_address = settings.listeners(), settings.http_address()
     _raise_file_limit()
     _tune_malloc()
+    compile_elsewhere()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
     store = DuckDbStore(settings.data, settings.store_settings())
