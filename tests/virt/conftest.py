@@ -1,42 +1,51 @@
-"""The hypervisors that must behave alike, each with a way to make its driver anew, as a restart does."""
+"""The hypervisors that must behave alike."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cloud.virt.driver import Driver
-from cloud.virt.machine import read_resources
-from cloud.virt.simulated.driver import HostSize, SimulatedDriver
-from cloud.virt.simulated.knobs import Knobs, KnobSettings
+from tests.virt.hypervisors import Lab, MakeDriver, MovingDriver, SimulatedLab
+from tests.virt.pair import Pair
 
-MakeDriver = Callable[[], Driver]
-"""Each call gives a new driver of the same hypervisor."""
-
-
-def simulated(directory: Path) -> MakeDriver:
-    def make() -> Driver:
-        knobs = Knobs(KnobSettings(), directory / "knobs.toml", wait_s=lambda _s: None, chance=lambda: 0.5)
-        return SimulatedDriver(
-            directory,
-            knobs,
-            size=HostSize(),
-            read_machine=lambda: read_resources(directory),
-            now=lambda: datetime.now(UTC),
-        )
-
-    return make
-
-
-HYPERVISORS = {"simulated": simulated}
+HYPERVISORS: dict[str, Callable[[Path], Lab]] = {"simulated": SimulatedLab}
 
 
 @pytest.fixture(params=HYPERVISORS)
-def make_driver(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDriver:
-    return HYPERVISORS[request.param](tmp_path / "hypervisor")
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
+    directory = tmp_path / "hosts"
+    directory.mkdir()
+    return HYPERVISORS[request.param](directory)
 
 
 @pytest.fixture
-def driver(make_driver: MakeDriver) -> Driver:
+def make_driver(lab: Lab) -> MakeDriver:
+    return lab.host("compute-01")
+
+
+@pytest.fixture
+def driver(make_driver: MakeDriver) -> MovingDriver:
     return make_driver()
+
+
+@pytest.fixture(params=[False, True], ids=["own-disks", "shared-disks"])
+def pair(request: pytest.FixtureRequest, lab: Lab) -> Pair:
+    return Pair(lab, has_shared_disks=request.param)
+
+
+@pytest.fixture
+def shared_pair(lab: Lab) -> Pair:
+    return Pair(lab, has_shared_disks=True)
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> SimulatedLab:
+    return SimulatedLab(tmp_path)
+
+
+@pytest.fixture
+def simulated_pair(simulated: SimulatedLab) -> Pair:
+    """With disks of their own; the source has the instance."""
+    pair = Pair(simulated, has_shared_disks=False)
+    pair.spawn()
+    return pair

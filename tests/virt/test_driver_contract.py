@@ -8,7 +8,7 @@ import pytest
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.instance import PowerState
 from cloud.virt.driver import Driver, InstanceExistsError, InstanceMissingError, VirtError
-from tests.virt.conftest import MakeDriver
+from tests.virt.hypervisors import MakeDriver
 from tests.virt.instances import OTHER, TINY, UUID, instance
 
 FIXED_IP = FixedIp("10.0.0.2", "fa:16:3e:00:00:02", "private")

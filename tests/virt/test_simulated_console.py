@@ -1,5 +1,6 @@
 """What a simulated guest writes to its console as time passes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cloud.domain.fixed_ip import FixedIp
@@ -36,6 +37,11 @@ def test_it_boots_line_by_line() -> None:
     assert console_text(GUEST, START) == BOOT[: BOOT.index("\n") + 1]
     assert console_text(GUEST, after(0.5)) == "".join(BOOT.splitlines(keepends=True)[:4])
     assert console_text(GUEST, after(3)) == BOOT
+
+
+def test_it_says_whose_dhcp_it_has() -> None:
+    text = console_text(replace(GUEST, dhcp_server="10.0.0.1"), after(1))
+    assert "eth0: fa:16:3e:00:00:02, link up, address 10.0.0.2 from 10.0.0.1\n" in text
 
 
 def test_it_says_how_it_is_every_minute() -> None:

@@ -1,5 +1,6 @@
 """What a knob is, when it is turned, and what a file of them that is wrong does."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from loguru import logger
 
 from cloud.virt.driver import VirtError
-from cloud.virt.simulated.knobs import DelayKnob, FailKnob, Knob, Knobs, KnobSettings
+from cloud.virt.simulated.knob import DelayKnob, FailKnob, Knob
+from cloud.virt.simulated.knobs import Knobs, KnobSettings
 from tests.virt.instances import OTHER, UUID
 
 
@@ -121,6 +123,23 @@ def test_shut_down_has_those_that_the_file_lists(file: Path) -> None:
     assert turned.shut_down() == {UUID}
 
 
+def test_speeds_are_those_of_the_file(file: Path) -> None:
+    turned = knobs(file)
+    assert (turned.transfer_mb_per_s(), turned.dirty_mb_per_s(UUID)) == (None, 0.0)
+    file.write_text(f'transfer_mb_per_s = 50\ndirty_mb_per_s = {{"{UUID}" = 60.5}}')
+    assert (turned.transfer_mb_per_s(), turned.dirty_mb_per_s(UUID), turned.dirty_mb_per_s(OTHER)) == (50, 60.5, 0)
+
+
+def test_a_delay_ends_with_what_it_is_to_end_with(file: Path) -> None:
+    waited_s: list[float] = []
+    turned = knobs(file, waited_s=waited_s)
+    file.write_text('delay = ["transfer.memory:3600"]')
+    until = threading.Event()
+    until.set()
+    turned.turn("transfer.memory", UUID, until=until)
+    assert waited_s == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -130,6 +149,12 @@ def test_shut_down_has_those_that_the_file_lists(file: Path) -> None:
         'fail = ["spwan"]',
         'delay = ["spawn"]',
         'fails = ["spawn"]',
+        "dirty_mb_per_s = 5",
+        'dirty_mb_per_s = {"a" = "fast"}',
+        'dirty_mb_per_s = {"a" = -1}',
+        "transfer_mb_per_s = 0",
+        "transfer_mb_per_s = true",
+        "transfer_mb_per_s = nan",
         "#" * 65537,
         "\x00",
     ],

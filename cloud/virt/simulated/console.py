@@ -16,7 +16,7 @@ _ENDS = {
     Change.SHUT_DOWN: "shut down by root, system halts",
     Change.RESTART: "system restarts",
 }
-"""Last words before a change; a reset leaves no time for any."""
+"""Last words before a change; a reset or a loss of power leaves no time for any."""
 
 
 def console_text(guest: Guest, now: datetime) -> str:
@@ -47,7 +47,8 @@ def _boot(guest: Guest) -> Iterator[tuple[float, str]]:
     yield 0.021, "console: ttyS0 at 115200 baud"
     yield 0.356, f"vda: {guest.size.disk_gb} GiB, {guest.image_bytes} bytes of image"
     for number, fixed_ip in enumerate(guest.fixed_ips):
-        yield 0.612 + number / 100, f"eth{number}: {fixed_ip.mac}, link up, address {fixed_ip.address}"
+        server = "" if guest.dhcp_server is None else f" from {guest.dhcp_server}"
+        yield 0.612 + number / 100, f"eth{number}: {fixed_ip.mac}, link up, address {fixed_ip.address}{server}"
     yield 1.204, "vda1: root file system mounted"
     yield 2.318, "sshd: listening on port 22"
     yield 2.907, f"{guest.name} login:"

@@ -1,7 +1,7 @@
 """An instance as the simulated hypervisor has it: what it is, whether it runs, and what became of it so far."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.flavor import Resources
-from cloud.domain.instance import PowerState
+from cloud.domain.instance import Instance, PowerState
 
 MAX_TURNS = 8
 """Kept of each instance, the last ones; its console shows no more."""
@@ -26,9 +26,13 @@ class Change(StrEnum):
     OFF = "off"
     SHUT_DOWN = "shut down"
     """Off, by the guest itself."""
+    LOST_POWER = "lost power"
+    """Off, as its host is."""
+    DEFINED = "defined"
+    """It was made, off, of a disk that was there."""
 
 
-_OFF = (Change.OFF, Change.SHUT_DOWN)
+_OFF = (Change.OFF, Change.SHUT_DOWN, Change.LOST_POWER, Change.DEFINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,26 @@ class Turn:
 
     at: datetime
     change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What it has of its host rather than of itself."""
+
+    dhcp_server: str | None = None
+    vnc_address: str | None = None
+    """Where its screen is served."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskContent:
+    """A disk, as large as it says, begins with data."""
+
+    image_bytes: int
+    """So many of them are kept."""
+    data_bytes: int
+    """So many there would be on a real disk: what has to go where the disk goes."""
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +75,56 @@ class Guest:
     """How much of its disk is data, from the beginning."""
     turns: tuple[Turn, ...]
     """The last changes of power, oldest first; at least one."""
+    data_bytes: int = 0
+    disk_bytes: int = 0
+    """The size of its disk; 0 where that was not noted yet."""
+    dhcp_server: str | None = None
+    vnc_address: str | None = None
+
+    @classmethod
+    def made(
+        cls, instance: Instance, fixed_ips: Sequence[FixedIp], content: DiskContent, settings: Settings, turn: Turn
+    ) -> Self:
+        """A new one, of a disk that is there."""
+        return cls(
+            uuid=instance.uuid,
+            name=_printable(instance.display_name),
+            size=instance.flavor.resources,
+            fixed_ips=tuple(fixed_ips),
+            image_bytes=content.image_bytes,
+            turns=(turn,),
+            data_bytes=content.data_bytes,
+            disk_bytes=content.size_bytes,
+            dhcp_server=settings.dhcp_server,
+            vnc_address=settings.vnc_address,
+        )
+
+    @property
+    def is_off(self) -> bool:
+        return self.turns[-1].change in _OFF
 
     @property
     def power_state(self) -> PowerState:
-        return PowerState.SHUTDOWN if self.turns[-1].change in _OFF else PowerState.RUNNING
+        return PowerState.SHUTDOWN if self.is_off else PowerState.RUNNING
+
+    @property
+    def content(self) -> DiskContent:
+        return DiskContent(self.image_bytes, max(self.data_bytes, self.image_bytes), self.disk_bytes)
 
     def turned(self, change: Change, at: datetime) -> Self:
         return replace(self, turns=(*self.turns, Turn(at, change))[-MAX_TURNS:])
+
+    def moved_to(self, settings: Settings, fixed_ips: Sequence[FixedIp]) -> Self:
+        """As another host has it."""
+        return replace(
+            self, fixed_ips=tuple(fixed_ips), dhcp_server=settings.dhcp_server, vnc_address=settings.vnc_address
+        )
+
+    def resized(self, instance: Instance, disk_bytes: int) -> Self:
+        """What the instance is now called and its flavor says, on a disk of that size."""
+        return replace(
+            self, name=_printable(instance.display_name), size=instance.flavor.resources, disk_bytes=disk_bytes
+        )
 
     def to_json(self) -> str:
         """`from_json` gives an equal guest."""
@@ -82,3 +149,7 @@ class Guest:
         if not guest.turns or any(turn.at.tzinfo is None for turn in guest.turns):
             raise ValueError("it is not a guest: its turns lack a time")
         return guest
+
+
+def _printable(name: str) -> str:
+    return "".join(filter(str.isprintable, name))

@@ -5,101 +5,29 @@ They come from nova.conf and from a file that is read at each step:
     fail = ["spawn", "spawn.disk:2", "reboot.start:25%", "destroy@7b0c9c54-31f7-4a8e-a5a6-8c3a80b4a1d2:1"]
     delay = ["spawn.boot:3.5"]
     shut_down = ["7b0c9c54-31f7-4a8e-a5a6-8c3a80b4a1d2"]
+    transfer_mb_per_s = 50
+    dirty_mb_per_s = {"7b0c9c54-31f7-4a8e-a5a6-8c3a80b4a1d2" = 60}
 
-A knob is a step, of one instance where `@UUID` follows. A failure is for ever, or so many times (until nova-compute
-starts again or the knob is taken away), or by chance; a delay is in seconds. Who is in `shut_down` is found to have
-shut itself down, whenever it runs.
+A knob is a step (steps.py), of one instance where `@UUID` follows. A failure is for ever, or so many times (until
+nova-compute starts again or the knob is taken away), or by chance; a delay is in seconds. Who is in `shut_down` is
+found to have shut itself down, whenever it runs. The last two are of the file alone: how fast disks and memory go to
+another host, in place of nova.conf's, and how fast an instance dirties its memory meanwhile. One that does so faster
+than it goes does not come to an end by itself.
 """
 
-import math
 import threading
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from cloud.logs.emit import logger
 from cloud.virt.driver import VirtError
+from cloud.virt.simulated.knob import DelayKnob, FailKnob
 
-STEPS = {
-    "resources": (),
-    "instances": (),
-    "spawn": ("disk", "network", "boot"),
-    "destroy": ("stop", "disk"),
-    "reboot": ("stop", "start"),
-    "power_off": (),
-    "power_on": (),
-    "console_output": (),
-    "snapshot": ("copy",),
-}
-"""Of each method the steps, in order; its own name is a step before them."""
 MAX_FILE_BYTES = 65536
-MAX_DELAY_S = 3600.0
-
-_NAMES = frozenset(STEPS) | {f"{method}.{step}" for method, steps in STEPS.items() for step in steps}
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One entry, as it was written; `value` is what stands behind its colon."""
-
-    text: str
-    step: str
-    uuid: str | None
-    value: str | None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """ValueError, which says what is wrong, for what is no knob."""
-        name, has_value, value = text.partition(":")
-        step, has_uuid, uuid = name.partition("@")
-        if step not in _NAMES:
-            raise ValueError(f"cannot read knob {text!r}: the steps are {', '.join(sorted(_NAMES))}")
-        if (has_uuid and not uuid) or (has_value and not value):
-            raise ValueError(f"cannot read knob {text!r}: nothing follows its @ or its colon")
-        return cls(text, step, uuid or None, value or None)
-
-    def is_for(self, step: str, uuid: str | None) -> bool:
-        return self.step == step and self.uuid in (None, uuid)
-
-
-@dataclass(frozen=True, slots=True)
-class FailKnob:
-    """Lets a step fail: `times` often, with `chance` between 0 and 1 each time; None: always."""
-
-    knob: Knob
-    times: int | None = None
-    chance: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """ValueError, which says what is wrong, for what is no such knob."""
-        knob = Knob.parse(text)
-        match knob.value:
-            case None:
-                return cls(knob)
-            case value if value.isdecimal() and len(value) < 10:
-                return cls(knob, times=int(value))
-            case value if value.endswith("%"):
-                return cls(knob, chance=_number(text, value.removesuffix("%"), most=100.0) / 100)
-        raise ValueError(f"cannot read knob {text!r}: a number of times or per cent follows its colon")
-
-
-@dataclass(frozen=True, slots=True)
-class DelayKnob:
-    """Lets a step take so long."""
-
-    knob: Knob
-    delay_s: float
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """ValueError, which says what is wrong, for what is no such knob."""
-        knob = Knob.parse(text)
-        if knob.value is None:
-            raise ValueError(f"cannot read knob {text!r}: seconds follow its colon")
-        return cls(knob, _number(text, knob.value, most=MAX_DELAY_S))
+MAX_MB_PER_S = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +37,14 @@ class KnobSettings:
     fail: Sequence[FailKnob] = ()
     delay: Sequence[DelayKnob] = ()
     shut_down: frozenset[str] = frozenset()
+    transfer_mb_per_s: float | None = None
+    dirty_mb_per_s: Mapping[str, float] = field(default_factory=dict)
+    """By uuid."""
 
     @classmethod
-    def from_texts(cls, fail: Sequence[str], delay: Sequence[str], shut_down: Sequence[str] = ()) -> Self:
+    def from_texts(cls, fail: Sequence[str], delay: Sequence[str]) -> Self:
         """ValueError, which says what is wrong, for what is no knob."""
-        return cls(tuple(map(FailKnob.parse, fail)), tuple(map(DelayKnob.parse, delay)), frozenset(shut_down))
+        return cls(tuple(map(FailKnob.parse, fail)), tuple(map(DelayKnob.parse, delay)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +68,9 @@ class Knobs:
 
         `wait_s` waits for so many seconds, `chance` gives a number from 0 up to 1.
         """
+        self.wait_s = wait_s
         self._options = options
         self._file = file
-        self._wait_s = wait_s
         self._chance = chance
         self._lock = threading.Lock()
         self._failed: dict[tuple[str, str], int] = {}
@@ -147,13 +78,20 @@ class Knobs:
         self._said: str | None = None
         """What was last found wrong with the file."""
 
-    def turn(self, step: str, uuid: str | None = None) -> None:
-        """Wait as the knobs say; VirtError, which names the knob, where one lets `step` of that instance fail."""
+    def turn(self, step: str, uuid: str | None = None, *, until: threading.Event | None = None) -> None:
+        """Wait as the knobs say, but not longer than until the event.
+
+        VirtError, which names the knob, where one lets `step` of that instance fail.
+        """
         places = self._places()
         for place in places:
             for delay in place.settings.delay:
                 if delay.knob.is_for(step, uuid):
-                    self._wait_s(delay.delay_s)
+                    logger.bind(step=step, knob=delay.knob.text, instance=uuid).info("step waits by a knob")
+                    if until is None:
+                        self.wait_s(delay.delay_s)
+                    else:
+                        until.wait(delay.delay_s)
         for place in places:
             for fail in place.settings.fail:
                 if fail.knob.is_for(step, uuid) and self._is_due(place, fail):
@@ -162,6 +100,13 @@ class Knobs:
     def shut_down(self) -> frozenset[str]:
         """The uuids of those that shut themselves down."""
         return frozenset[str]().union(*(place.settings.shut_down for place in self._places()))
+
+    def transfer_mb_per_s(self) -> float | None:
+        """As the file has it."""
+        return self._read().transfer_mb_per_s
+
+    def dirty_mb_per_s(self, uuid: str) -> float:
+        return self._read().dirty_mb_per_s.get(uuid, 0.0)
 
     def _is_due(self, place: _Place, fail: FailKnob) -> bool:
         if fail.chance is not None:
@@ -204,19 +149,29 @@ def _parse_file(content: bytes) -> KnobSettings:
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
     values: dict[str, Any] = tomllib.loads(content.decode())
-    if unknown := values.keys() - {"fail", "delay", "shut_down"}:
-        raise ValueError(f"it has {', '.join(sorted(unknown))} where only fail, delay and shut_down may be")
-    for name, texts in values.items():
-        if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
-            raise ValueError(f"its {name} is no list of texts")
-    return KnobSettings.from_texts(values.get("fail", ()), values.get("delay", ()), values.get("shut_down", ()))
+    if unknown := values.keys() - KnobSettings.__dataclass_fields__.keys():
+        known = ", ".join(sorted(KnobSettings.__dataclass_fields__))
+        raise ValueError(f"it has {', '.join(sorted(unknown))} where only {known} may be")
+    speed, dirty = values.get("transfer_mb_per_s"), values.get("dirty_mb_per_s", {})
+    if not isinstance(dirty, dict):
+        raise ValueError("its dirty_mb_per_s is no table")
+    return KnobSettings(
+        fail=tuple(map(FailKnob.parse, _texts(values, "fail"))),
+        delay=tuple(map(DelayKnob.parse, _texts(values, "delay"))),
+        shut_down=frozenset(_texts(values, "shut_down")),
+        transfer_mb_per_s=None if speed is None else _speed("transfer_mb_per_s", speed, least=0.001),
+        dirty_mb_per_s={uuid: _speed(f"dirty_mb_per_s of {uuid}", value, least=0) for uuid, value in dirty.items()},
+    )
 
 
-def _number(text: str, value: str, *, most: float) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= most:
-        raise ValueError(f"cannot read knob {text!r}: {value!r} is no number from 0 to {most:g}")
-    return number
+def _texts(values: Mapping[str, Any], name: str) -> Sequence[str]:
+    texts = values.get(name, [])
+    if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
+        raise ValueError(f"its {name} is no list of texts")
+    return texts
+
+
+def _speed(name: str, value: object, *, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= MAX_MB_PER_S:
+        raise ValueError(f"its {name} is no number from {least:g} to {MAX_MB_PER_S:g}")
+    return float(value)
