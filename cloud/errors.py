@@ -62,6 +62,10 @@ class HostNotFoundError(NotFoundError):
     """No compute host of that name has ever reported its resources."""
 
 
+class MigrationNotFoundError(NotFoundError):
+    """No such migration, or none of that instance."""
+
+
 class NotAcceptableError(CloudError):
     """A version of the API that is not served."""
 
@@ -82,6 +86,10 @@ class ConflictError(CloudError):
 
 class InstanceStateError(ConflictError):
     """An instance is not in the state that was expected of it; nothing was changed."""
+
+
+class MigrationStateError(ConflictError):
+    """A migration is not in the state that was expected of it; nothing was changed."""
 
 
 class TooLargeError(CloudError):

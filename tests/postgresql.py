@@ -22,7 +22,7 @@ _STOP_TIMEOUT_S = 20.0
 # Sorts text as people do, not by code: what depends on the locale shows here. Nothing is flushed to disk: a server that
 # is killed loses nothing by that, only a power cut would.
 _INITDB = ("-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en", "--no-sync")
-_SETTINGS = ("fsync=off", "shared_buffers=16MB", "max_connections=60", "logging_collector=off")
+_SETTINGS = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "60", "logging_collector": "off"}
 
 
 class PostgreSql:
@@ -32,7 +32,9 @@ class PostgreSql:
     run, its processes end with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        """`settings` of postgresql.conf go over those of a test."""
+        self._settings = {**_SETTINGS, **settings}
         self._programs = _programs()
         self._process: subprocess.Popen[bytes] | None = None
         self._temporary = tempfile.TemporaryDirectory(prefix="t-")  # short: a socket's path has at most 107 bytes
@@ -40,6 +42,13 @@ class PostgreSql:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+
+    @property
+    def pid(self) -> int:
+        """Its first process, which has started all others."""
+        if self._process is None:
+            raise RuntimeError("cannot tell the pid of PostgreSQL: it is not running")
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -56,7 +65,7 @@ class PostgreSql:
         """Start on the data there is, if any; return when it takes connections."""
         if not self._data.exists():
             self._initialize()
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         where = ["-D", str(self._data), "-k", str(self.directory), "-h", "127.0.0.1", "-p", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

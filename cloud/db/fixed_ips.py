@@ -14,7 +14,7 @@ from cloud.db.bounds import check_values
 from cloud.db.engine import Database
 from cloud.db.instances import refuse_deleted
 from cloud.db.models import FixedIpRow
-from cloud.domain.fixed_ip import FixedIp
+from cloud.domain.fixed_ip import Allocation, FixedIp
 from cloud.errors import ConflictError
 
 __all__ = ["FixedIp", "FixedIpTable"]
@@ -68,6 +68,14 @@ class FixedIpTable:
                 for row in session.scalars(rows):
                     found[row.instance_uuid].append(_fixed_ip(row))
         return {uuid: tuple(fixed_ips) for uuid, fixed_ips in found.items()}
+
+    def page(self, behind: int, limit: int) -> tuple[Allocation, ...]:
+        """At most so many of all, by id; those whose id is above `behind`."""
+        rows = select(FixedIpRow).where(FixedIpRow.id > behind).order_by(FixedIpRow.id).limit(limit)
+        with self._database.reading() as session:
+            return tuple(
+                Allocation(row.id, row.instance_uuid, _fixed_ip(row), row.created_at) for row in session.scalars(rows)
+            )
 
 
 def _lowest_free(session: Session, addresses: IPv4Network) -> int | None:

@@ -1,11 +1,13 @@
 """The table of compute hosts: what each reports of itself in, and what the scheduler and operators ask out."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, Text, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from cloud.db.aggregates import read_aggregates
@@ -55,7 +57,7 @@ class ComputeNodeTable:
             row = session.execute(_nodes().where(ComputeNodeRow.host == host)).one_or_none()
         if row is None:
             raise HostNotFoundError(f"cannot find host {host}: it has never reported its resources")
-        return _node(*row)
+        return _node(row)
 
     def all(self) -> tuple[ComputeNode, ...]:
         """Every host that ever reported, ordered by name."""
@@ -68,11 +70,11 @@ class ComputeNodeTable:
         Four statements at the most, however many hosts there are.
         """
         up_since = self._now() - self._down_after
-        services = select(ServiceRow).where(ServiceRow.binary == COMPUTE_BINARY)
+        services = select(*_REPORT_COLUMNS).where(ServiceRow.binary == COMPUTE_BINARY)
         here = defaultdict[str, set[str]](set)
         with self._database.reading() as session:
             nodes = _read_nodes(session)
-            reports = {row.host: row for row in session.scalars(services)}
+            reports = {row.host: row for row in session.execute(services)}
             aggregates = read_aggregates(session)
             for batch in batches(asked):
                 for uuid, host in session.execute(_places(batch)):
@@ -111,7 +113,7 @@ class ComputeNodeTable:
         return dict(sorted(found.items()))
 
 
-def _zone(aggregates: Sequence[Aggregate], report: ServiceRow | None) -> str | None:
+def _zone(aggregates: Sequence[Aggregate], report: Any) -> str | None:
     """Aggregates go over what the service says of itself; those of one host never name two zones."""
     named = (aggregate.availability_zone for aggregate in aggregates)
     return next((zone for zone in named if zone is not None), None if report is None else report.availability_zone)
@@ -124,35 +126,69 @@ def _places(uuids: Sequence[str]) -> "Select[str, str | None]":
     )
 
 
-def _nodes() -> "Select[ComputeNodeRow, int, int, int]":
-    """The rows of hosts, each with the sums of its claims."""
+# Columns rather than rows of the mapper, and the processor as a text: a scheduler reads all hosts for each choice.
+_REPORT_COLUMNS = (
+    ServiceRow.host,
+    ServiceRow.updated_at,
+    ServiceRow.forced_down,
+    ServiceRow.disabled,
+    ServiceRow.availability_zone,
+)
+_NODE_COLUMNS = (
+    ComputeNodeRow.host,
+    ComputeNodeRow.node,
+    ComputeNodeRow.memory_mb,
+    ComputeNodeRow.vcpus,
+    ComputeNodeRow.disk_gb,
+    ComputeNodeRow.hypervisor_type,
+    ComputeNodeRow.hypervisor_version,
+    cast(ComputeNodeRow.cpu_info, Text),
+    ComputeNodeRow.host_ip,
+    ComputeNodeRow.running_vms,
+    ComputeNodeRow.free_disk_gb,
+    ComputeNodeRow.updated_at,
+    ComputeNodeRow.id,
+)
+
+
+def _nodes() -> Any:
+    """The columns of hosts, and behind them the sums of their claims."""
     amounts = (ClaimRow.memory_mb, ClaimRow.vcpus, ClaimRow.disk_gb)
     claims = select(ClaimRow.host, *(func.sum(amount).label(amount.key) for amount in amounts))
     sums = claims.group_by(ClaimRow.host).subquery()
-    memory_mb, vcpus, disk_gb = (func.coalesce(sums.c[amount.key], 0) for amount in amounts)
-    return select(ComputeNodeRow, memory_mb, vcpus, disk_gb).outerjoin(sums, sums.c.host == ComputeNodeRow.host)
+    claimed = (func.coalesce(sums.c[amount.key], 0) for amount in amounts)
+    return select(*_NODE_COLUMNS, *claimed).outerjoin(sums, sums.c.host == ComputeNodeRow.host)
 
 
 def _read_nodes(session: Session) -> tuple[ComputeNode, ...]:
     # Sorted here: the order of text in PostgreSQL depends on the locale that the database was made with.
-    return tuple(sorted((_node(*row) for row in session.execute(_nodes())), key=lambda node: node.host))
+    return tuple(sorted((_node(row) for row in session.execute(_nodes())), key=lambda node: node.host))
 
 
-def _node(row: ComputeNodeRow, memory_mb: int, vcpus: int, disk_gb: int) -> ComputeNode:
+def _node(row: Sequence[Any]) -> ComputeNode:
+    host, node, memory_mb, vcpus, disk_gb, kind, version, cpu_info, *rest = row
+    host_ip, running_vms, free_disk_gb, updated_at, number, *claimed = rest
     return ComputeNode(
-        host=row.host,
-        node=row.node,
-        total=Resources(row.memory_mb, row.vcpus, row.disk_gb),
-        used=Resources(memory_mb, vcpus, disk_gb),
-        hypervisor_type=row.hypervisor_type,
-        hypervisor_version=row.hypervisor_version,
-        cpu_info=row.cpu_info,
-        host_ip=row.host_ip,
-        running_vms=row.running_vms,
-        free_disk_gb=row.free_disk_gb,
-        updated_at=row.updated_at,
-        id=row.id,
+        host=host,
+        node=node,
+        total=Resources(memory_mb, vcpus, disk_gb),
+        used=Resources(*claimed),
+        hypervisor_type=kind,
+        hypervisor_version=version,
+        cpu_info=_cpu_info(cpu_info),
+        host_ip=host_ip,
+        running_vms=running_vms,
+        free_disk_gb=free_disk_gb,
+        updated_at=updated_at,
+        id=number,
     )
+
+
+@lru_cache(maxsize=256)
+def _cpu_info(text: str) -> Mapping[str, Any]:
+    """Of a long text that most hosts have in common."""
+    found: Mapping[str, Any] = json.loads(text)
+    return found
 
 
 def _values(node: ComputeNode) -> dict[str, Any]:

@@ -1,28 +1,39 @@
 """The table of instances: made within a quota, changed by compare-and-set, deleted together with all they take."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from cloud.db.batches import batches
 from cloud.db.bounds import check_values, cut, table_of
 from cloud.db.engine import Database
-from cloud.db.instance_query import INSTANCE_COLUMNS, INSTANCE_FIELDS, InstanceQuery, in_states, instance_statement
+from cloud.db.instance_changes import (
+    CHANGEABLE,
+    change_instance,
+    changed_values,
+    is_there,
+    not_there,
+    of_flavor,
+    refuse_deleted,
+)
+from cloud.db.instance_query import INSTANCE_COLUMNS, InstanceQuery, instance_statement
+from cloud.db.instance_rows import fault_of, instance_of, with_addresses
 from cloud.db.models import ClaimRow, FixedIpRow, InstanceFaultRow, InstanceRow
-from cloud.db.quotas import UNLIMITED, QuotaLimits
+from cloud.db.quotas import QuotaLimits
+from cloud.db.usage import Usage, refuse_beyond, usage_of
 from cloud.domain.expected import ANY, Expected
 from cloud.domain.flavor import Flavor
+from cloud.domain.hostname import hostname_of
 from cloud.domain.instance import Instance, InstanceFault, PowerState, TaskState, VmState
-from cloud.errors import CloudError, InstanceNotFoundError, InstanceStateError, QuotaError
+from cloud.errors import InstanceNotFoundError
 
 __all__ = [
     "ANY",
+    "CHANGEABLE",
     "Expected",
     "InstanceQuery",
     "InstanceTable",
@@ -61,15 +72,6 @@ class NewInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a project's instances take in all, by what their flavors say."""
-
-    instances: int
-    cores: int
-    ram_mb: int
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """When an instance ran, and what it took; fields are as of Instance."""
 
@@ -104,13 +106,15 @@ class InstanceTable:
         (project_id,) = {each.project_id for each in new}
         now = self._now()
         rows = [_new_row(each, now) for each in new]
+        flavors = [each.flavor for each in new]
+        wanted = Usage(len(new), sum(each.vcpus for each in flavors), sum(each.memory_mb for each in flavors))
         for row in rows:
             check_values(InstanceRow, row)
         with self._database.transaction() as session:
             self._database.lock(session, f"instances of {project_id}")
-            _check_quota(new, quota, _usage(session, project_id))
+            refuse_beyond(quota, usage_of(session, project_id), wanted, f"create {len(new)} instances")
             entered = insert(_TABLE).returning(*INSTANCE_COLUMNS, sort_by_parameter_order=True)
-            return tuple(_instance(row, ()) for row in session.execute(entered, rows))
+            return tuple(instance_of(row, ()) for row in session.execute(entered, rows))
 
     def get(self, uuid: str, *, project_id: str | None = None, deleted: bool = False) -> Instance:
         """One instance; with `deleted` also one that is.
@@ -126,7 +130,7 @@ class InstanceTable:
             row = session.execute(of_it).one_or_none()
             if row is None:
                 raise InstanceNotFoundError(f"cannot find instance {uuid}")
-            return _with_addresses(session, [row])[0]
+            return with_addresses(session, [row])[0]
 
     def list(self, query: InstanceQuery) -> tuple[Instance, ...]:
         """Those that are asked for, newest first unless the query says otherwise, with their addresses.
@@ -134,7 +138,7 @@ class InstanceTable:
         BadRequestError for a marker, pattern, sort key or direction that is none.
         """
         with self._database.reading() as session:
-            return _with_addresses(session, session.execute(instance_statement(session, query)).all())
+            return with_addresses(session, session.execute(instance_statement(session, query)).all())
 
     def runs(
         self, start: datetime, stop: datetime, *, project_id: str | None, after: Run | None, limit: int
@@ -157,9 +161,9 @@ class InstanceTable:
         return self.list(InstanceQuery(host=host))
 
     def usage(self, project_id: str) -> Usage:
-        """What is counted against the project's quota: all of its instances that are not deleted."""
+        """What is counted against the project's quota."""
         with self._database.reading() as session:
-            return _usage(session, project_id)
+            return usage_of(session, project_id)
 
     def update(
         self, uuid: str, changes: Mapping[str, Any], *, expected: Expected = ANY, verb: str = "update"
@@ -170,9 +174,9 @@ class InstanceTable:
         as its dict: as they travel. InstanceStateError says in which state it was instead, and that it could not be
         `verb`ed; InstanceNotFoundError when there is none or it is deleted; ValueError for a change that is none.
         """
-        values = _changed(uuid, changes)
+        values = changed_values(uuid, changes)
         with self._database.transaction() as session:
-            return _with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
+            return with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
 
     def merge(
         self,
@@ -187,13 +191,13 @@ class InstanceTable:
 
         What it raises is raised, and nothing was changed. It must not open a transaction of its own.
         """
-        held = select(*INSTANCE_COLUMNS).where(*_there(uuid, expected)).with_for_update()
+        held = select(*INSTANCE_COLUMNS).where(*is_there(uuid, expected)).with_for_update()
         with self._database.transaction() as session:
             row = session.execute(held).one_or_none()
             if row is None:
-                raise _not_there(session, uuid, expected, verb)
-            values = _changed(uuid, change(_with_addresses(session, [row])[0]))
-            return _with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
+                raise not_there(session, uuid, expected, verb)
+            values = changed_values(uuid, change(with_addresses(session, [row])[0]))
+            return with_addresses(session, [self._change(session, uuid, values, expected, verb)])[0]
 
     def delete(self, uuid: str, *, expected: Expected = ANY) -> None:
         """Mark it deleted, and take back its claims and its addresses; the row stays. Errors as of `update`."""
@@ -228,19 +232,13 @@ class InstanceTable:
                 newest = select(func.max(InstanceFaultRow.id)).where(InstanceFaultRow.instance_uuid.in_(batch))
                 of_each = newest.group_by(InstanceFaultRow.instance_uuid)
                 for row in session.scalars(select(InstanceFaultRow).where(InstanceFaultRow.id.in_(of_each))):
-                    found[row.instance_uuid] = _fault(row)
+                    found[row.instance_uuid] = fault_of(row)
         return found
 
     def _change(
         self, session: Session, uuid: str, values: Mapping[str, Any], expected: Expected, verb: str
     ) -> Row[Any]:
-        there = update(_TABLE).where(*_there(uuid, expected))
-        row = session.execute(
-            there.values({**values, "updated_at": self._now()}).returning(*INSTANCE_COLUMNS)
-        ).one_or_none()
-        if row is None:
-            raise _not_there(session, uuid, expected, verb)
-        return row
+        return change_instance(session, uuid, values, expected=expected, verb=verb, now=self._now())
 
 
 _TABLE = table_of(InstanceRow)
@@ -250,23 +248,14 @@ _RUN_COLUMNS = tuple(
 )
 
 
-def refuse_deleted(session: Session, uuid: str) -> None:
-    """InstanceNotFoundError for a deleted instance; one that is there stays so until the transaction ends.
-
-    For who gives it something: its deletion, which takes all back, comes wholly before this or wholly after it.
-    """
-    there = select(InstanceRow.deleted_at).where(InstanceRow.uuid == uuid).with_for_update(read=True)
-    if session.scalar(there) is not None:
-        raise InstanceNotFoundError(f"cannot find instance {uuid}: it is deleted")
-
-
 def _new_row(new: NewInstance, now: datetime) -> dict[str, Any]:
     return {
         "uuid": new.uuid,
         "project_id": new.project_id,
         "user_id": new.user_id,
         "display_name": new.display_name,
-        **_of_flavor(new.flavor),
+        "hostname": hostname_of(new.display_name, new.uuid),
+        **of_flavor(new.flavor),
         "image_id": new.image_id,
         "availability_zone": new.availability_zone,
         "vm_state": VmState.BUILDING,
@@ -286,163 +275,3 @@ def _new_row(new: NewInstance, now: datetime) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
     }
-
-
-def _of_flavor(flavor: Flavor) -> dict[str, Any]:
-    """The flavor as it is kept, and the parts of it that are summed and searched."""
-    return {
-        "flavor": flavor.as_dict(),
-        "flavorid": flavor.flavorid,
-        "memory_mb": flavor.memory_mb,
-        "vcpus": flavor.vcpus,
-        "root_gb": flavor.root_gb,
-        "ephemeral_gb": flavor.ephemeral_gb,
-    }
-
-
-def _usage(session: Session, project_id: str) -> Usage:
-    cores, ram_mb = (func.coalesce(func.sum(column), 0) for column in (InstanceRow.vcpus, InstanceRow.memory_mb))
-    of_project = InstanceRow.project_id == project_id, InstanceRow.deleted_at.is_(None)
-    counted = select(func.count(), cores, ram_mb).where(*of_project)
-    return Usage(*session.execute(counted).one())
-
-
-def _check_quota(new: Sequence[NewInstance], quota: QuotaLimits, used: Usage) -> None:
-    wanted = {
-        "instances": (len(new), used.instances, quota.instances),
-        "cores": (sum(each.flavor.vcpus for each in new), used.cores, quota.cores),
-        "ram": (sum(each.flavor.memory_mb for each in new), used.ram_mb, quota.ram_mb),
-    }
-    over = [
-        f"quota of {resource} is {limit}, {taken} are used and {more} more were wanted"
-        for resource, (more, taken, limit) in wanted.items()
-        if limit != UNLIMITED and taken + more > limit
-    ]
-    if over:
-        raise QuotaError(f"cannot create {len(new)} instances: {'; '.join(over)}")
-
-
-def _there(uuid: str, expected: Expected) -> list[ColumnElement[bool]]:
-    """Whether it is that instance, which is not deleted, in an expected state."""
-    conditions = [InstanceRow.uuid == uuid, InstanceRow.deleted_at.is_(None)]
-    if expected.vm_states is not None:
-        conditions.append(in_states(InstanceRow.vm_state, expected.vm_states))
-    if expected.task_states is not None:
-        conditions.append(in_states(InstanceRow.task_state, expected.task_states))
-    if expected.host is not None:
-        conditions.append(InstanceRow.host == expected.host)
-    return conditions
-
-
-def _not_there(session: Session, uuid: str, expected: Expected, verb: str) -> CloudError:
-    """Why no row was found."""
-    state = select(InstanceRow.vm_state, InstanceRow.task_state, InstanceRow.host)
-    found = session.execute(state.where(*_there(uuid, ANY))).one_or_none()
-    if found is None:
-        return InstanceNotFoundError(f"cannot find instance {uuid}")
-    where = f", and it is on host {found.host}" if expected.host not in (None, found.host) else ""
-    return InstanceStateError(
-        f"cannot {verb} instance {uuid}: its vm_state is {found.vm_state}, its task_state {found.task_state}{where}"
-    )
-
-
-def _vm_state(value: Any) -> VmState:
-    state = VmState(value)
-    if state is VmState.DELETED:
-        raise ValueError("an instance is deleted by `delete`")
-    return state
-
-
-def _time(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("it is no text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("it is neither true nor false")
-    return value
-
-
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {
-        "display_name": _text,
-        "flavor": lambda value: value if isinstance(value, Flavor) else Flavor.from_dict(value),
-        "image_id": _text,
-        "host": _text,
-        "node": _text,
-        "availability_zone": _text,
-        "vm_state": _vm_state,
-        "task_state": TaskState,
-        "power_state": PowerState,
-        "progress": int,
-        "key_name": _text,
-        "key_data": _text,
-        "user_data": _text,
-        "has_config_drive": _flag,
-        "metadata": dict,
-        "system_metadata": dict,
-        "access_ip_v4": _text,
-        "access_ip_v6": _text,
-        "locked_by": _text,
-        "launched_at": _time,
-        "terminated_at": _time,
-    }
-)
-CHANGEABLE = frozenset(_CONVERSIONS)
-"""The fields of Instance that `update` changes."""
-
-
-def _changed(uuid: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes by column."""
-    values = {}
-    for name, value in changes.items():
-        if name not in _CONVERSIONS:
-            raise ValueError(f"cannot update instance {uuid}: {name} is not changed so")
-        is_none = value is None and _TABLE.columns[name].nullable
-        try:
-            values[name] = None if is_none else _CONVERSIONS[name](value)
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"cannot update instance {uuid}: bad {name}: {exc}") from exc
-    flavor = values.pop("flavor", None)
-    if flavor is not None:
-        values |= _of_flavor(flavor)
-    check_values(InstanceRow, values)
-    return values
-
-
-def _with_addresses(session: Session, rows: Sequence[Row[Any]]) -> tuple[Instance, ...]:
-    addresses = defaultdict[str, list[str]](list)
-    for batch in batches([row.uuid for row in rows]):
-        found = select(FixedIpRow.instance_uuid, FixedIpRow.address).where(FixedIpRow.instance_uuid.in_(batch))
-        for uuid, address in session.execute(found.order_by(FixedIpRow.id)):
-            addresses[uuid].append(address)
-    return tuple(_instance(row, tuple(addresses.get(row.uuid, ()))) for row in rows)
-
-
-def _instance(row: Row[Any], addresses: tuple[str, ...]) -> Instance:
-    # By position: a list of a thousand is as fast as this is.
-    values = list(row)
-    values[_FLAVOR] = Flavor(**values[_FLAVOR])
-    values[_VM_STATE] = VmState(values[_VM_STATE])
-    values[_POWER_STATE] = PowerState(values[_POWER_STATE])
-    if values[_TASK_STATE] is not None:
-        values[_TASK_STATE] = TaskState(values[_TASK_STATE])
-    values.append(addresses)
-    return Instance(*values)
-
-
-_FLAVOR, _VM_STATE, _TASK_STATE, _POWER_STATE = (
-    INSTANCE_FIELDS.index(name) for name in ("flavor", "vm_state", "task_state", "power_state")
-)
-
-
-def _fault(row: InstanceFaultRow) -> InstanceFault:
-    return InstanceFault(
-        code=row.code, message=row.message, details=row.details, host=row.host, created_at=row.created_at
-    )

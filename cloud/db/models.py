@@ -152,6 +152,7 @@ class InstanceRow(Base):
     project_id: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH))
     user_id: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH))
     display_name: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    hostname: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH), server_default=text("''"))
     flavor: Mapped[dict[str, Any]] = mapped_column(JSON)
     flavorid: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH))
     memory_mb: Mapped[int]
@@ -266,6 +267,52 @@ class ClaimRow(Base):
     vcpus: Mapped[int]
     disk_gb: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MigrationRow(Base):
+    """A move of an instance; it outlives the instance."""
+
+    __tablename__ = "migrations"
+    __table_args__ = (
+        UniqueConstraint("uuid"),
+        Index(None, "instance_uuid", "id"),
+        Index(None, "source_compute"),
+        Index(None, "dest_compute"),
+        Index(None, "status", "updated_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(StoredText(36))
+    instance_uuid: Mapped[str] = mapped_column(StoredText(36))
+    type: Mapped[str] = mapped_column(StoredText(32))
+    status: Mapped[str] = mapped_column(StoredText(32))
+    request_id: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    source_compute: Mapped[str] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    source_node: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    dest_compute: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    dest_node: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    dest_host: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
+    old_flavor: Mapped[dict[str, Any]] = mapped_column(JSON)
+    new_flavor: Mapped[dict[str, Any]] = mapped_column(JSON)
+    old_vm_state: Mapped[str] = mapped_column(StoredText(32))
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    step: Mapped[str | None] = mapped_column(StoredText(32))
+    is_undoing: Mapped[bool]
+    is_handed_over: Mapped[bool]
+    is_abort_wanted: Mapped[bool]
+    is_force_complete_wanted: Mapped[bool]
+    destination: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    progress: Mapped[int]
+    memory_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory_processed_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory_remaining_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    disk_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    disk_processed_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    disk_remaining_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    downtime_ms: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(LongText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class FixedIpRow(Base):

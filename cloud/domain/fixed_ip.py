@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Self
 
 
@@ -21,3 +22,13 @@ class FixedIp:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """What `as_dict` gave; TypeError for a missing or an unknown key."""
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """That an instance, which may be gone, has an address. The time is aware and UTC."""
+
+    id: int
+    instance_uuid: str
+    fixed_ip: FixedIp
+    created_at: datetime

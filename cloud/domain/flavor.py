@@ -13,6 +13,14 @@ class Resources:
     vcpus: int
     disk_gb: int
 
+    def or_more(self, other: "Resources") -> "Resources":
+        """Of each the larger."""
+        return Resources(
+            memory_mb=max(self.memory_mb, other.memory_mb),
+            vcpus=max(self.vcpus, other.vcpus),
+            disk_gb=max(self.disk_gb, other.disk_gb),
+        )
+
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 

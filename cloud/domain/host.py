@@ -68,6 +68,8 @@ class BuildRequest:
     availability_zone: str | None = None
     forced_host: str | None = None
     """By an admin's `zone:host`: filters are not asked then, but for whether the host is up."""
+    requested_host: str | None = None
+    """The only one that is chosen from, if it passes the filters."""
     hints: Mapping[str, Any] = field(default_factory=dict)
     """os:scheduler_hints: same_host, different_host (uuids), group and others."""
     ignored_hosts: tuple[str, ...] = ()
@@ -81,9 +83,7 @@ class BuildRequest:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """What `as_dict` gave; TypeError for a missing or an unknown key."""
         request = cls(**values)
-        return replace(
-            request, flavor=Flavor.from_dict(values["flavor"]), ignored_hosts=tuple(values["ignored_hosts"])
-        )
+        return replace(request, flavor=Flavor.from_dict(values["flavor"]), ignored_hosts=tuple(values["ignored_hosts"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ class TaskState(StrEnum):
     IMAGE_UPLOADING = "image_uploading"
     REBUILDING = "rebuilding"
     MIGRATING = "migrating"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_MIGRATED = "resize_migrated"
+    RESIZE_FINISH = "resize_finish"
+    RESIZE_CONFIRMING = "resize_confirming"
+    RESIZE_REVERTING = "resize_reverting"
     DELETING = "deleting"
 
 
@@ -93,6 +99,8 @@ class Instance:
     launched_at: datetime | None = None
     terminated_at: datetime | None = None
     deleted_at: datetime | None = None
+    hostname: str = ""
+    """What its own system calls itself: its first display name, made fit for DNS."""
     addresses: tuple[str, ...] = ()
     """Fixed IPv4 addresses."""
 

@@ -15,6 +15,7 @@ from cloud.db.engine import Database, DatabaseLimits, open_database
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
+from cloud.db.migration_records import MigrationTable
 from cloud.db.schema import sync
 from cloud.db.services import ServiceTable
 from tests.postgresql import PostgreSql
@@ -93,6 +94,11 @@ def nodes(database: Database, clock: Clock) -> ComputeNodeTable:
 @pytest.fixture
 def fixed_ips(database: Database, clock: Clock) -> FixedIpTable:
     return FixedIpTable(database, clock)
+
+
+@pytest.fixture
+def migrations(database: Database, clock: Clock) -> MigrationTable:
+    return MigrationTable(database, clock)
 
 
 @pytest.fixture

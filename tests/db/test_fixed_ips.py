@@ -6,7 +6,9 @@ import pytest
 
 from cloud.db.fixed_ips import FixedIp, FixedIpTable
 from cloud.db.instances import InstanceTable
+from cloud.domain.fixed_ip import Allocation
 from cloud.errors import BadRequestError, ConflictError, InstanceNotFoundError
+from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, at_once, failures, new_instance, uuid_of
 
 NET = ("private", "10.0.0.0/29")  # .2 to .6 may be given away
@@ -113,3 +115,11 @@ def test_address_travels() -> None:
     fixed_ip = FixedIp("10.0.0.2", "fa:16:3e:00:00:01", "private")
     assert fixed_ip.as_dict() == {"address": "10.0.0.2", "mac": "fa:16:3e:00:00:01", "network": "private"}
     assert FixedIp.from_dict(fixed_ip.as_dict()) == fixed_ip
+
+
+def test_all_addresses_come_page_by_page(fixed_ips: FixedIpTable, clock: Clock) -> None:
+    given = [fixed_ips.allocate(uuid_of(number), *NET) for number in (1, 2, 3)]
+    first, second = fixed_ips.page(0, 2)
+    assert first == Allocation(first.id, uuid_of(1), given[0], clock.now)
+    assert [each.fixed_ip for each in fixed_ips.page(second.id, 2)] == [given[2]]
+    assert fixed_ips.page(second.id + 1, 2) == ()

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from cloud.db.claims import ClaimTable
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.hosts import ComputeNodeTable
-from cloud.db.instances import InstanceTable, Run, Usage
+from cloud.db.instances import InstanceQuery, InstanceTable, Run, Usage
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.expected import Expected
 from cloud.domain.flavor import Flavor, Resources
@@ -66,6 +67,7 @@ def test_new_instance_is_being_scheduled_and_has_all_it_was_given(instances: Ins
         access_ip_v6="2001:db8::7",
         reservation_id="r-abcdefgh",
         launch_index=3,
+        hostname="web-1",
     )
     assert instances.get(new.uuid) == created
 
@@ -199,6 +201,22 @@ EXPECTATIONS = (
     Expected(task_states=[None, TaskState.SCHEDULING]),
     Expected(vm_states={VmState.BUILDING}, task_states={TaskState.SCHEDULING}, host="a"),
 )
+
+
+def test_states_that_somebody_has_written_by_hand_and_that_are_none_hide_no_instance(instances: InstanceTable) -> None:
+    create(instances, 1, 2)
+    by_hand = "UPDATE instances SET vm_state = 'shutoff', power_state = 5, task_state = 'shutting' WHERE uuid = :uuid"
+    with instances._database.transaction() as session:
+        session.execute(text(by_hand), {"uuid": uuid_of(1)})
+    found = {each.uuid: each for each in instances.list(InstanceQuery())}
+    assert found.keys() == {uuid_of(1), uuid_of(2)}
+    assert found[uuid_of(1)] == instances.get(uuid_of(1))
+    states = (found[uuid_of(1)].vm_state, found[uuid_of(1)].task_state, found[uuid_of(1)].power_state)
+    assert states == (VmState.ERROR, None, PowerState.NOSTATE)
+    with pytest.raises(InstanceStateError, match="its vm_state is shutoff, its task_state shutting"):
+        instances.update(uuid_of(1), {"progress": 1}, expected=IDLE)
+    put_right = {"vm_state": VmState.ACTIVE, "task_state": None, "power_state": PowerState.RUNNING}
+    assert instances.update(uuid_of(1), put_right).vm_state is VmState.ACTIVE
 
 
 def test_update_in_an_expected_state_is_done(instances: InstanceTable) -> None:

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, Table, insert, inspect, text
 
 import cloud.db.identity_models  # noqa: F401 - its tables belong to the same metadata
 from cloud.db.engine import Database, open_database
@@ -53,10 +55,10 @@ def test_migrations_make_the_tables_of_the_models(database: Database) -> None:
 
 def test_sync_says_the_revision_and_may_be_repeated(empty: Database) -> None:
     assert current_revision(empty) is None
-    assert sync(empty) == "0003"
+    assert sync(empty) == "0004"
     check(empty)
-    assert sync(empty) == "0003"
-    assert current_revision(empty) == "0003"
+    assert sync(empty) == "0004"
+    assert current_revision(empty) == "0004"
 
 
 def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Database) -> None:
@@ -68,7 +70,7 @@ def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Databa
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        assert [process.communicate(timeout=60) for process in processes] == [("0003\n", "")] * 4
+        assert [process.communicate(timeout=60) for process in processes] == [("0004\n", "")] * 4
     finally:
         for process in processes:
             process.kill()
@@ -78,8 +80,8 @@ def test_several_processes_that_sync_at_once_all_succeed(url: str, empty: Databa
 
 def test_migration_that_fails_leaves_nothing(empty: Database, tmp_path: Path) -> None:
     copy = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    (copy / "versions" / "0004_broken.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0004'\ndown_revision = '0003'\n"
+    (copy / "versions" / "0005_broken.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0005'\ndown_revision = '0004'\n"
         "def upgrade() -> None:\n"
         "    op.create_table('halves', sa.Column('id', sa.Integer(), primary_key=True))\n"
         "    raise LookupError('halfway')\n"
@@ -92,28 +94,28 @@ def test_migration_that_fails_leaves_nothing(empty: Database, tmp_path: Path) ->
 
 def test_empty_database_is_told_from_a_synced_one(empty: Database) -> None:
     assert complaint_about(empty) == (
-        f"cannot use the schema of database {empty.name}: it has no revision, and this code needs 0003: "
+        f"cannot use the schema of database {empty.name}: it has no revision, and this code needs 0004: "
         "run `cloud db sync`"
     )
 
 
 def test_older_schema_is_told(database: Database, tmp_path: Path) -> None:
     copy = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    (copy / "versions" / "0004_next.py").write_text(
-        "revision = '0004'\ndown_revision = '0003'\ndef upgrade() -> None:\n    pass\n"
+    (copy / "versions" / "0005_next.py").write_text(
+        "revision = '0005'\ndown_revision = '0004'\ndef upgrade() -> None:\n    pass\n"
     )
     assert complaint_about(database, copy) == (
-        f"cannot use the schema of database {database.name}: it has revision 0003, and this code needs 0004: "
+        f"cannot use the schema of database {database.name}: it has revision 0004, and this code needs 0005: "
         "run `cloud db sync`"
     )
-    assert sync(database, copy) == "0004"
+    assert sync(database, copy) == "0005"
     check(database, copy)
 
 
 def test_schema_of_a_newer_release_is_told_and_left_alone(database: Database) -> None:
     set_revision(database, "0099")
     complaint = (
-        f"cannot use the schema of database {database.name}: it has revision 0099, and this code, which needs 0003, "
+        f"cannot use the schema of database {database.name}: it has revision 0099, and this code, which needs 0004, "
         "is older than that: install the release whose `cloud db sync` was run"
     )
     assert complaint_about(database) == complaint
@@ -123,6 +125,30 @@ def test_schema_of_a_newer_release_is_told_and_left_alone(database: Database) ->
     assert current_revision(database) == "0099"
 
 
+def test_instances_of_before_get_their_hostname(empty: Database, tmp_path: Path) -> None:
+    older = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    (older / "versions" / "0004_migrations.py").unlink()
+    assert sync(empty, older) == "0003"
+    now = datetime(2014, 10, 16, 12, 0, tzinfo=UTC)
+    texts = dict.fromkeys(("project_id", "user_id", "flavorid", "vm_state", "reservation_id"), "x")
+    numbers = dict.fromkeys(
+        ("memory_mb", "vcpus", "root_gb", "ephemeral_gb", "power_state", "progress", "launch_index"), 1
+    )
+    rest = {"flavor": {}, "metadata": {}, "system_metadata": {}, "has_config_drive": False}
+    same = texts | numbers | rest | {"created_at": now, "updated_at": now}
+    rows = [{"uuid": str(UUID(int=number)), "display_name": f"Web {number}", **same} for number in range(1, 2502)]
+    rows[6]["display_name"] = "\u65e5\u672c"
+    with empty.transaction() as session:
+        instances = Table("instances", MetaData(), autoload_with=session.connection())
+        session.execute(insert(instances), rows)
+    assert sync(empty) == "0004"
+    with empty.reading() as session:
+        found = session.scalars(text("SELECT hostname FROM instances ORDER BY id")).all()
+    expected = [f"web-{number}" for number in range(1, 2502)]
+    expected[6] = "Server-00000000-0000-0000-0000-000000000007"
+    assert found == expected
+
+
 def test_draft_is_the_next_migration_from_what_the_models_have_beyond_the_database(
     database: Database, tmp_path: Path
 ) -> None:
@@ -130,10 +156,10 @@ def test_draft_is_the_next_migration_from_what_the_models_have_beyond_the_databa
     with database.transaction() as session:
         session.execute(text("ALTER TABLE services DROP COLUMN topic"))
     path = draft(database, "topics of services", copy)
-    assert path == copy / "versions" / "0004_topics_of_services.py"
+    assert path == copy / "versions" / "0005_topics_of_services.py"
     text_of_it = path.read_text()
     assert text_of_it.startswith('"""Topics of services."""\n')
-    assert "revision = '0004'\ndown_revision = '0003'\n" in text_of_it
+    assert "revision = '0005'\ndown_revision = '0004'\n" in text_of_it
     assert "batch_op.add_column(sa.Column('topic', sa.String(length=255), nullable=False))" in text_of_it
 
 
@@ -147,4 +173,5 @@ def test_migrations_and_their_template_are_in_the_package() -> None:
         "versions/0001_services.py",
         "versions/0002_identity.py",
         "versions/0003_compute.py",
+        "versions/0004_migrations.py",
     ]
