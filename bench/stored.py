@@ -1,5 +1,7 @@
 """What a collector that has ended left in its data directory, read from the files themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +37,12 @@ class Stored:
     unnumbered: int
 
 
-def read_stored(data: Path) -> Stored:
-    """Count what the `logs` views below `data` hold; nothing else may have them open."""
+@contextmanager
+def stored_lines(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the view `stored`: all that the `logs` views below `data` hold, which nobody else has open.
+
+    There is no such view where nothing was stored.
+    """
     files = sorted(data.rglob("logs-*.duckdb"))
     with duckdb.connect() as connection:
         for number, file in enumerate(files):
@@ -44,10 +50,17 @@ def read_stored(data: Path) -> Stored:
             connection.execute(f"ATTACH '{quoted}' AS file_{number} (READ_ONLY)")
         connection.execute(f"SET temp_directory = '{str(data.parent).replace(chr(39), chr(39) * 2)}/spill'")
         tables = connection.execute("SELECT database_name FROM duckdb_tables() WHERE table_name = 'lines'").fetchall()
-        if not tables:
+        if tables:
+            union = " UNION ALL ".join(f"SELECT * FROM {name}.logs" for (name,) in tables)  # noqa: S608 - our own names
+            connection.execute(f"CREATE VIEW stored AS {union}")
+        yield connection
+
+
+def read_stored(data: Path) -> Stored:
+    """Count the lines by the numbers that hosts gave them."""
+    with stored_lines(data) as connection:
+        if not connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'stored'").fetchall():
             return Stored((), 0)
-        union = " UNION ALL ".join(f"SELECT hostname, host_start, sequence FROM {name}.logs" for (name,) in tables)  # noqa: S608 - our own names
-        connection.execute(f"CREATE VIEW stored AS {union}")
         found = connection.execute(
             "SELECT hostname, host_start FROM stored WHERE sequence IS NOT NULL GROUP BY ALL ORDER BY ALL"
         ).fetchall()

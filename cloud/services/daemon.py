@@ -8,37 +8,34 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 import click
 from oslo_config import cfg
 
 from cloud.domain.service import ServiceReport
-from cloud.errors import DatabaseUnavailableError
 from cloud.logs.emit import logger
+from cloud.logs.emit.last_word import lines_so_far
 from cloud.logs.emit.live_level import LiveLevel
 from cloud.logs.emit.names import logger_name
 from cloud.logs.emit.settings import log_settings
 from cloud.logs.emit.setup import LogSetupError, set_up_logging
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.logs.events import SERVICE
 from cloud.rpc.brokers import BusUrlError
 from cloud.rpc.client import RpcClient
 from cloud.rpc.methods import methods_of
 from cloud.rpc.options import configured_publisher
-from cloud.rpc.publisher import Publisher
 from cloud.rpc.server import RpcServer
 from cloud.rpc.topology import Target
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import ConfigurationError, read_configuration
 from cloud.services.control import ControlEndpoint
 from cloud.services.manager import MakeManager, Manager, ManagerError, Parts
+from cloud.services.own_database import open_own_database, reporter_to
 from cloud.services.reporting import THREAD_NAME, Reports
-
-if TYPE_CHECKING:
-    from cloud.db.engine import Database
 
 DEFAULT_CONFIG = Path("/etc/nova/nova.conf")
 CLOSE_TIMEOUT_S = 1.0
@@ -72,85 +69,23 @@ def run_daemon(daemon: Daemon, files: Sequence[Path], host: str | None) -> int:
     """
     with ExitStack() as stack:
         try:
-            conf = _read(daemon, files, host)
-            publisher = configured_publisher(conf)
+            conf = read_daemon_configuration(daemon, files, host)
             set_up_logging(log_settings(conf), service=daemon.binary, host=conf.host)
-            database = _open_database(conf, stack) if daemon.has_database else None
-            client = RpcClient(publisher, str(_target(daemon, conf)), timeout_s=conf.rpc_response_timeout)
-            manager = _make_manager(daemon, Parts(conf, client, database))
-        except (ConfigurationError, BusUrlError, LogSetupError, _StartError) as exc:
+            running = RunningDaemon(daemon, conf, stack)
+        except (ConfigurationError, BusUrlError, LogSetupError, ManagerError) as exc:
             print(f"{daemon.binary}: {exc}", file=sys.stderr)  # noqa: T201 - there is no log yet, or nobody reads it
             return 1
         # Not an Event: its lock may be held by the very code that the signal interrupts. SimpleQueue.put is reentrant.
         stops: SimpleQueue[int] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stops.put(received))
-        _run(daemon, Parts(conf, client, database), publisher, manager, files, stops)
+        running.start(files)
+        running.stop(stops.get())
     return 0
 
 
-def _target(daemon: Daemon, conf: cfg.ConfigOpts) -> Target:
-    return Target.of(daemon.binary, conf.host)
-
-
-def _run(
-    daemon: Daemon,
-    parts: Parts,
-    publisher: Publisher,
-    manager: Manager,
-    files: Sequence[Path],
-    stops: "SimpleQueue[int]",
-) -> None:
-    conf, client = parts.conf, parts.client
-    target = _target(daemon, conf)
-    level = LiveLevel(logging.getLogger("nova"))
-    control = ControlEndpoint(target, client, level)
-    server = RpcServer(publisher, target, methods_of(control, manager), workers=conf.rpc_workers)
-    logging.getLogger(logger_name(RpcClient.__module__)).addFilter(_is_not_of_reports)
-    reports = Reports(conf.report_interval, [_report(daemon, target, parts), manager.report])
-
-    logger.bind(event=SERVICE.event("start"), config_files=", ".join(map(str, files))).info("service started")
-    if conf.service_down_time <= conf.report_interval:
-        logger.bind(service_down_time=conf.service_down_time, report_interval=conf.report_interval).warning(
-            "services will be taken for down between two reports"
-        )
-    server.start()
-    manager.start()
-    reports.start()
-
-    received = stops.get()
-
-    drained: SimpleQueue[bool] = SimpleQueue()
-
-    def put_down() -> None:
-        reports.stop()
-        drained.put(server.stop(conf.graceful_shutdown_timeout))
-        reports.join()
-        manager.stop()
-        client.close()
-        publisher.close()
-
-    # In a thread, for each of these may wait for a bus that is silent, and their times add up.
-    stopping = threading.Thread(target=put_down, name="stop", daemon=True)
-    stopping.start()
-    stopping.join(conf.graceful_shutdown_timeout + CLOSE_TIMEOUT_S)
-    is_drained = not drained.empty() and drained.get()
-    level.close()
-    line = logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name, **asdict(server.stats()))
-    if is_drained:
-        line.info("service stopped")
-    else:
-        line.bind(graceful_shutdown_timeout_s=conf.graceful_shutdown_timeout).warning(
-            "service stopped, requests were given up"
-        )
-
-
-def _is_not_of_reports(record: logging.LogRecord) -> bool:
-    """What reports have to say of the bus, Reports says once; the client would at each attempt."""
-    return record.threadName != THREAD_NAME
-
-
-def _read(daemon: Daemon, files: Sequence[Path], host: str | None) -> cfg.ConfigOpts:
+def read_daemon_configuration(daemon: Daemon, files: Sequence[Path], host: str | None) -> cfg.ConfigOpts:
+    """What `files` say to `daemon`; `host` goes over them. ConfigurationError."""
     groups = dict(daemon.options)
     if daemon.has_database:
         from cloud.db.options import DATABASE_OPTIONS
@@ -159,62 +94,82 @@ def _read(daemon: Daemon, files: Sequence[Path], host: str | None) -> cfg.Config
     return read_configuration(files, host=host, groups=groups)
 
 
-class _StartError(Exception):
-    """A reason not to start."""
+class RunningDaemon:
+    """A daemon in this process, which logs already; there may be others, each with its host and binary of its own.
 
+    Its lines are those of whom the thread speaks for that makes it.
+    """
 
-def _make_manager(daemon: Daemon, parts: Parts) -> Manager:
-    try:
-        return daemon.make_manager(parts)
-    except ManagerError as exc:
-        logger.bind(error=str(exc)).error("cannot start")
-        raise _StartError(exc) from exc
+    def __init__(self, daemon: Daemon, conf: cfg.ConfigOpts, stack: ExitStack) -> None:
+        """BusUrlError, or ManagerError when it cannot run as `conf` says, which the log has too.
 
-
-def _open_database(conf: cfg.ConfigOpts, stack: ExitStack) -> "Database":
-    """The database, of which it is known that its schema is ours, or that it cannot be reached just now."""
-    from cloud.db.options import configured_database
-    from cloud.db.schema import SchemaError, check
-    from cloud.db.url import DatabaseUrlError
-
-    try:
-        database = configured_database(conf)
-        stack.callback(database.close)
-        check(database)
-    except (DatabaseUrlError, SchemaError) as exc:
-        logger.bind(error=str(exc)).error("cannot start")
-        raise _StartError(exc) from exc
-    except DatabaseUnavailableError as exc:
-        logger.bind(error=str(exc)).warning("database is away")
-    return database
-
-
-def _report(daemon: Daemon, target: Target, parts: Parts) -> Callable[[], None]:
-    """What says that we are alive: to the database, or to nova-conductor where there is none."""
-    conf, client, database = parts.conf, parts.client, parts.database
-    report = ServiceReport(conf.host, daemon.binary, target.role, conf[daemon.zone_option])
-    if database is None:
-        conductor = ConductorClient(client, timeout_s=min(ConductorClient.TIMEOUT_S, conf.report_interval))
-        return lambda: conductor.report_service(report)
-    from cloud.db.schema import check
-    from cloud.db.services import ServiceTable
-
-    table = ServiceTable(database, now=lambda: datetime.now(UTC), down_after_s=conf.service_down_time)
-    is_checked = False
-
-    def report_to_database() -> None:
-        """Also sees to it that the schema is ours: the database may have been away until now, or be another one."""
-        nonlocal is_checked
+        What is to be closed after its stop goes to `stack`.
+        """
+        self._conf = conf
+        self._publisher = configured_publisher(conf)
+        target = Target.of(daemon.binary, conf.host)
         try:
-            if not is_checked:
-                check(database)
-            table.report(report)
-            is_checked = True
-        except DatabaseUnavailableError:
-            is_checked = False
+            database = open_own_database(conf, stack) if daemon.has_database else None
+            self._client = RpcClient(self._publisher, str(target), timeout_s=conf.rpc_response_timeout)
+            self._manager = daemon.make_manager(Parts(conf, self._client, database))
+        except ManagerError as exc:
+            logger.bind(error=str(exc)).error("cannot start")
             raise
+        self._level = LiveLevel(logging.getLogger("nova"))
+        methods = methods_of(ControlEndpoint(target, self._client, self._level), self._manager)
+        self._server = RpcServer(self._publisher, target, methods, workers=conf.rpc_workers)
+        logging.getLogger(logger_name(RpcClient.__module__)).addFilter(_is_not_of_reports)
+        report = ServiceReport(conf.host, daemon.binary, target.role, conf[daemon.zone_option])
+        if database is None:
+            conductor = ConductorClient(self._client, timeout_s=min(ConductorClient.TIMEOUT_S, conf.report_interval))
+            report_service: Callable[[], None] = partial(conductor.report_service, report)
+        else:
+            report_service = reporter_to(database, report, down_after_s=conf.service_down_time)
+        say_alive = partial(self._manager.say_alive, report_service)
+        self._reports = Reports(conf.report_interval, [say_alive, self._manager.report])
 
-    return report_to_database
+    def start(self, files: Sequence[Path]) -> None:
+        """Take up work; `files` are what it was configured by, for the log."""
+        conf = self._conf
+        logger.bind(event=SERVICE.event("start"), config_files=", ".join(map(str, files))).info("service started")
+        if conf.service_down_time <= conf.report_interval:
+            logger.bind(service_down_time=conf.service_down_time, report_interval=conf.report_interval).warning(
+                "services will be taken for down between two reports"
+            )
+        self._server.start()
+        self._manager.start()
+        self._reports.start()
+
+    def stop(self, received: int) -> None:
+        """Put work down for the signal `received`, within `graceful_shutdown_timeout` and CLOSE_TIMEOUT_S."""
+        grace_s = self._conf.graceful_shutdown_timeout
+        drained: SimpleQueue[bool] = SimpleQueue()
+
+        def put_down() -> None:
+            self._reports.stop()
+            drained.put(self._server.stop(grace_s))
+            self._reports.join()
+            self._manager.stop()
+            self._client.close()
+            self._publisher.close()
+
+        # In a thread, for each of these may wait for a bus that is silent, and their times add up.
+        stopping = threading.Thread(target=in_same_voice(put_down), name="stop", daemon=True)
+        stopping.start()
+        stopping.join(grace_s + CLOSE_TIMEOUT_S)
+        is_drained = not drained.empty() and drained.get()
+        self._level.close()
+        line = logger.bind(event=SERVICE.event("stop"), signal=signal.Signals(received).name)
+        line = line.bind(**asdict(self._server.stats()), **lines_so_far())
+        if is_drained:
+            line.info("service stopped")
+        else:
+            line.bind(graceful_shutdown_timeout_s=grace_s).warning("service stopped, requests were given up")
+
+
+def _is_not_of_reports(record: logging.LogRecord) -> bool:
+    """What reports have to say of the bus, Reports says once; the client would at each attempt."""
+    return record.threadName != THREAD_NAME
 
 
 def daemon_command(daemon: Daemon) -> click.Command:

@@ -35,6 +35,13 @@ class Manager:
     def report(self) -> None:
         """Look after what is due every `report_interval` seconds, and once right after the start."""
 
+    def say_alive(self, report: Callable[[], None]) -> None:
+        """Have `report` say that the service is up, every `report_interval` seconds; or a CloudError why it cannot yet.
+
+        It is taken for down meanwhile, and is asked again soon.
+        """
+        report()
+
     def stop(self) -> None:
         """Put down work, in bounded time; no request comes in any more."""
 

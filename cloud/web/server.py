@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.logs.loopback import is_loopback
 from cloud.web.protocol import BoundedProtocol
 
@@ -85,7 +86,9 @@ class HttpServer:
             config.load()
             config.ssl = context
         self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=in_same_voice(self._server.run), args=([self._socket],), name="http", daemon=True
+        )
         self.url = str(replace(listen, port=self._socket.getsockname()[1]))
 
     def start(self) -> None:

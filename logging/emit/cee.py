@@ -52,9 +52,7 @@ class CeeFormatter(JsonFormatter):
         except Exception as exc:  # noqa: BLE001 - an exception's own attributes may raise
             return f"<no traceback of {ei[0].__qualname__}: {type(exc).__name__}>"
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         own = {key: value for key, value in vars(record).items() if key not in _NOT_FIELDS}
         own |= _fields_of(record)
         own |= {key: value for key, value in message_dict.items() if key not in {"exc_info", "stack_info"}}

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from loguru import logger
 
+from cloud.logs.emit.speaker import in_same_voice
+
 MAX_FOR_S = 24 * 3600.0
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -26,7 +28,7 @@ MakeTimer = Callable[[float, Callable[[], None]], Timer]
 
 
 def _daemon_timer(after_s: float, call: Callable[[], None]) -> Timer:
-    timer = threading.Timer(after_s, call)
+    timer = threading.Timer(after_s, in_same_voice(call))
     timer.daemon = True
     return timer
 

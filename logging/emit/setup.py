@@ -35,15 +35,26 @@ def set_up_logging(settings: LogSettings, *, service: str, host: str) -> None:
     if settings.log_config:
         _configure_from_file(settings.log_config)
     else:
-        _configure_from_settings(settings, service, host)
-    _put_loguru_in_front()
-    logging.captureWarnings(capture=True)
-    sys.excepthook = _log_uncaught
-    threading.excepthook = _log_uncaught_in_thread
+        _use(_handler(settings, service, host), settings.level)
+    _put_ourselves_in_front()
     if settings.ignored:
         logger.bind(log_config=settings.log_config, ignored=", ".join(settings.ignored)).warning(
             "log-config rules out other logging options"
         )
+
+
+def log_through(handler: logging.Handler, level: int) -> None:
+    """The same with a handler that the caller has made, for nova's lines from `level` up and others' warnings."""
+    register_level_names()
+    _use(handler, level)
+    _put_ourselves_in_front()
+
+
+def _put_ourselves_in_front() -> None:
+    _put_loguru_in_front()
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
 
 
 def _configure_from_file(path: str) -> None:
@@ -55,7 +66,7 @@ def _configure_from_file(path: str) -> None:
         raise LogSetupError(f"cannot load logging configuration {path}: {type(exc).__name__}: {cause}") from exc
 
 
-def _configure_from_settings(settings: LogSettings, service: str, host: str) -> None:
+def _handler(settings: LogSettings, service: str, host: str) -> logging.Handler:
     handler: logging.Handler
     if settings.use_syslog:
         facility = settings.syslog_log_facility or FACILITIES.get(service, "user")
@@ -67,12 +78,16 @@ def _configure_from_settings(settings: LogSettings, service: str, host: str) -> 
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(TerminalFormatter())
+    return handler
+
+
+def _use(handler: logging.Handler, level: int) -> None:
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("nova").setLevel(settings.level)
+    logging.getLogger("nova").setLevel(level)
 
 
 def _put_loguru_in_front() -> None:
@@ -113,9 +128,7 @@ def _pass_to_logging(record: "loguru.Record") -> bool:
     return False
 
 
-def _log_uncaught(
-    exc_type: type[BaseException], exc: BaseException, traceback: TracebackType | None
-) -> None:
+def _log_uncaught(exc_type: type[BaseException], exc: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(exc_type, KeyboardInterrupt):
         sys.__excepthook__(exc_type, exc, traceback)
         return

@@ -12,13 +12,15 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from cloud.logs.emit.counts import LineCounts, Outcome
 from cloud.logs.emit.levels import severity_of
 from cloud.logs.emit.rfc5424 import Header
+from cloud.logs.emit.speaker import Speaker, current_speaker
 from cloud.logs.emit.transport import Transport, transport_for
 from cloud.logs.facilities import facility_number
 
@@ -40,12 +42,29 @@ class SyslogStats:
     dropped: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Of one who speaks."""
+
+    header: Header
+    counts: LineCounts
+
+
+MakeCounts = Callable[[Speaker | None], LineCounts]
+"""Of a speaker, or of the process itself."""
+
+
+def _counts_in_memory(_speaker: Speaker | None) -> LineCounts:
+    return LineCounts()
+
+
 class SyslogHandler(logging.Handler):
     """Sends each record on one facility, and never lets a peer that is missing, full or restarting hold the caller.
 
     A record leaves within the log call where the peer takes it at once; otherwise it waits in a queue of at most
     `queue_messages` and 32 MiB, which a thread and the calls that follow empty in order. What comes when the queue is
     full is dropped and counted, and the first line after an outage says for how long and how many.
+    Where a thread speaks for a service (speaker.py), its lines have that one's header.
     """
 
     def __init__(
@@ -57,6 +76,7 @@ class SyslogHandler(logging.Handler):
         hostname: str,
         queue_messages: int = QUEUE_MESSAGES,
         transport: Transport | None = None,
+        make_counts: MakeCounts = _counts_in_memory,
     ) -> None:
         """`address` is `unix:/PATH` or `tcp://HOST:PORT`; ValueError for another, or an unknown facility."""
         super().__init__()
@@ -64,12 +84,14 @@ class SyslogHandler(logging.Handler):
         self._transport = transport or transport_for(address)
         self._header = Header(facility_number(facility), hostname, app_name)
         self._queue_messages = queue_messages
+        self._make_counts = make_counts
         self._start()
         os.register_at_fork(after_in_child=partial(_call, weakref.WeakMethod(self._after_fork)))
 
     def _start(self) -> None:
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes, LineCounts]] = deque()
         self._queued_bytes = 0
+        self._voices: dict[Speaker | None, _Voice] = {}
         self._sent = self._dropped = self._dropped_before = 0
         self._is_away = False
         self._away_since_s: float | None = None  # until the line that says so is written, some time after the outage
@@ -86,6 +108,12 @@ class SyslogHandler(logging.Handler):
         with self._turn:
             return SyslogStats(self._sent, len(self._queue), self._dropped)
 
+    def own_lines(self) -> tuple[int, Mapping[str, int]]:
+        """Of the service that the running thread speaks for: lines that left or wait, and those dropped, by reason."""
+        counts = self._voice().counts
+        with self._turn:
+            return counts.sent + sum(waiting is counts for _, waiting in self._queue), counts.dropped
+
     def handle(self, record: logging.LogRecord) -> bool:
         """As logging's own, but without a lock while the record is rendered: a value's `__str__` may need another."""
         outcome: object = self.filter(record)  # from Python 3.12 on it may be another record
@@ -95,7 +123,8 @@ class SyslogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            message = self._message(record)
+            voice = self._voice()
+            message = self._message(record, voice.header)
         except Exception:  # noqa: BLE001 - logging's own contract: a handler reports to stderr and never raises
             self.handleError(record)
             return
@@ -103,9 +132,9 @@ class SyslogHandler(logging.Handler):
             if self._is_full(message):
                 self._send_some()
             if self._is_full(message):
-                self._dropped += 1
+                self._drop(voice.counts, Outcome.QUEUE_FULL)
                 return
-            self._put(message)
+            self._put(message, voice.counts)
             self._send_some()
             if self._is_closed:
                 self._give_up()
@@ -137,10 +166,22 @@ class SyslogHandler(logging.Handler):
         self._transport.close()
         self._start()
 
-    def _message(self, record: logging.LogRecord) -> bytes:
+    def _voice(self) -> _Voice:
+        """That of whom the running thread speaks for."""
+        speaker = current_speaker()
+        with self._turn:
+            voice = self._voices.get(speaker)
+            if voice is None:
+                header = self._header
+                if speaker is not None:
+                    header = Header(facility_number(speaker.facility), speaker.host, speaker.service)
+                voice = self._voices[speaker] = _Voice(header, self._make_counts(speaker))
+            return voice
+
+    def _message(self, record: logging.LogRecord, header: Header) -> bytes:
         fields = getattr(record, "fields", None)
         event = fields.get("event") if isinstance(fields, dict) else getattr(record, "event", None)
-        return self._header.message(
+        return header.message(
             severity_of(record.levelno),
             record.created,
             record.process,
@@ -151,7 +192,8 @@ class SyslogHandler(logging.Handler):
     def _give_up(self) -> int:
         """Count what waits as dropped, since nobody will send it; how many that were."""
         left = len(self._queue)
-        self._dropped += left
+        for _, counts in self._queue:
+            self._drop(counts, Outcome.NOT_SENT)
         self._queue.clear()
         self._queued_bytes = 0
         return left
@@ -159,9 +201,13 @@ class SyslogHandler(logging.Handler):
     def _is_full(self, message: bytes) -> bool:
         return len(self._queue) >= self._queue_messages or self._queued_bytes + len(message) > QUEUE_BYTES
 
-    def _put(self, message: bytes) -> None:
-        self._queue.append(message)
+    def _put(self, message: bytes, counts: LineCounts) -> None:
+        self._queue.append((message, counts))
         self._queued_bytes += len(message)
+
+    def _drop(self, counts: LineCounts, reason: Outcome) -> None:
+        self._dropped += 1
+        counts.add(reason)
 
     def _send_some(self) -> None:
         """In a log call: send what the peer takes at once. Whatever goes wrong, the thread meets and tells again."""
@@ -176,15 +222,18 @@ class SyslogHandler(logging.Handler):
         self._is_sending = True
         try:
             for _ in range(min(BATCH_MESSAGES, len(self._queue))):
+                message, counts = self._queue[0]
                 try:
-                    self._transport.send(self._queue[0])
+                    self._transport.send(message)
                     self._sent += 1
+                    counts.add(Outcome.SENT)
                     self._is_away = False
                 except OSError as exc:
                     if exc.errno != errno.EMSGSIZE:
                         raise
-                    self._dropped += 1  # one line that no socket takes must not stand before all others for ever
-                self._queued_bytes -= len(self._queue.popleft())
+                    self._drop(counts, Outcome.TOO_LONG)  # it must not stand before all others for ever
+                self._queue.popleft()
+                self._queued_bytes -= len(message)
             if not self._queue:
                 self._came_back()
                 self._is_empty.notify_all()
@@ -252,7 +301,8 @@ class SyslogHandler(logging.Handler):
                 "fields": {"address": self._address, "away_s": away_s, "dropped": dropped},
             }
         )
-        self._put(self._message(record))  # past the bound on purpose: the loss must be said
+        voice = self._voice()
+        self._put(self._message(record, voice.header), voice.counts)  # past the bound on purpose: the loss must be said
 
     def _say(self, text: str) -> None:
         """To stderr, where a supervisor reads it, since the log itself is what is missing."""

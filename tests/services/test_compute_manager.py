@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+from cloud.db.migration_records import NewMigration
+from cloud.domain.expected import ANY
 from cloud.domain.instance import PowerState, TaskState, VmState
+from cloud.domain.migration import MigrationType
 from cloud.errors import BadRequestError, ComputeError, InstanceStateError
 from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.options import configured_publisher
-from cloud.services.compute.manager import ComputeManager, Duties, make_manager
+from cloud.services.compute.cold_migrations import ColdMigrations
+from cloud.services.compute.duties import Duties
+from cloud.services.compute.live_migrations import LiveMigrations, TransferModes
+from cloud.services.compute.manager import ComputeManager, make_manager
 from cloud.services.compute.options import COMPUTE_OPTIONS
 from cloud.services.compute.tracker import Reserved, ResourceTracker
 from cloud.services.configuration import read_configuration
@@ -20,7 +26,7 @@ from cloud.services.reporting import Reports
 from cloud.virt.machine import HostResources, ResourceError, read_resources
 from tests.compute.conftest import clock, empty_database, site
 from tests.compute.image_store import IMAGE, SNAPSHOT
-from tests.compute.site import ADDRESS, UUID, Site
+from tests.compute.site import ADDRESS, OTHER, UUID, Site
 from tests.services.said import Line
 from tests.waiting import wait_until
 
@@ -38,7 +44,18 @@ def make(
     upkeep: tuple[Reports, ...] = (),
 ) -> ComputeManager:
     tracker = ResourceTracker(site.host, "192.0.2.7", Reserved(), site.clock)
-    duties = Duties(site.host, site.builds, site.lifecycle, site.snapshots, tracker, upkeep)
+    duties = Duties(
+        host=site.host,
+        builds=site.builds,
+        cold_migrations=ColdMigrations(site.host),
+        evacuations=site.evacuations,
+        fence=site.fence,
+        lifecycle=site.lifecycle,
+        live_migrations=LiveMigrations(site.host, TransferModes()),
+        snapshots=site.snapshots,
+        tracker=tracker,
+        upkeep=upkeep,
+    )
     return ComputeManager(read, duties, interval_s=interval_s, clock_s=clock_s)
 
 
@@ -120,8 +137,63 @@ def test_manager_offers_the_host_of_nova_conf(tmp_path: Path) -> None:
 def test_hypervisor_that_cannot_begin_is_a_reason_not_to_start(tmp_path: Path) -> None:
     (tmp_path / "simulated").mkdir()
     (tmp_path / "simulated" / "instances").write_text("")
-    with pytest.raises(ManagerError, match=r"^cannot read instances below "):
+    with pytest.raises(ManagerError, match=r"^cannot open hypervisor simulated: cannot read instances below "):
         make_manager(parts(tmp_path))
+
+
+def test_host_says_that_it_is_up_only_when_guests_of_others_are_off(site: Site) -> None:
+    instance = site.run()
+    new = NewMigration(
+        instance_uuid=UUID,
+        type=MigrationType.EVACUATION,
+        request_id=None,
+        source_compute=site.name,
+        source_node=None,
+        old_flavor=instance.flavor,
+        new_flavor=instance.flavor,
+        old_vm_state=VmState.ACTIVE,
+    )
+    site.records.tables.migrations.begin(new, {"task_state": TaskState.REBUILDING}, ANY)
+    site.turn(fail=["power_off:1"])
+    manager = make(site)
+    seen: list[PowerState] = []
+    with pytest.raises(ComputeError, match="step power_off fails"):
+        manager.say_alive(lambda: seen.append(site.driver.power_state(UUID)))
+    assert seen == []
+    manager.say_alive(lambda: seen.append(site.driver.power_state(UUID)))
+    assert seen == [PowerState.SHUTDOWN]
+
+
+def test_an_evacuation_comes_over_the_bus(site: Site) -> None:
+    manager = make(site)
+    site.run()
+    assert manager.running_instances([UUID, OTHER]) == [UUID]
+    assert manager.sees_disk(OTHER) is False
+    with pytest.raises(InstanceStateError, match="nobody evacuates it"):
+        manager.give_up_guest(UUID)
+    site.enter(OTHER, vm_state=VmState.ACTIVE, task_state=TaskState.REBUILDING)
+    given = [ADDRESS.as_dict()]
+    assert manager.evacuate_here(OTHER, given, shares_disk=False, is_running=True) == PowerState.RUNNING
+    assert manager.running_instances([OTHER]) == [OTHER]
+    site.turn(fail=["instances"])
+    with pytest.raises(ComputeError, match="step instances fails"):
+        manager.running_instances([UUID])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"uuid": "../x"},
+        {"fixed_ips": [{"address": "10.0.0.2"}]},
+        {"shares_disk": 1},
+        {"is_running": None},
+    ],
+    ids=str,
+)
+def test_what_is_no_evacuation_is_a_bad_message(site: Site, arguments: dict[str, Any]) -> None:
+    wanted: dict[str, Any] = {"uuid": UUID, "fixed_ips": [], "shares_disk": False, "is_running": True}
+    with pytest.raises(BadMessageError):
+        make(site).evacuate_here(**wanted | arguments)
 
 
 def test_upkeep_begins_with_the_start_and_ends_with_the_stop(site: Site) -> None:

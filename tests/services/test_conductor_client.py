@@ -21,6 +21,7 @@ from cloud.rpc.topology import Target
 from cloud.services.conductor.build_server import BuildMethods
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.conductor.manager import ConductorManager
+from cloud.services.conductor.moves.server import MoveMethods
 from tests.db.making import SMALL, compute_node, uuid_of
 
 VALUES = {
@@ -272,7 +273,11 @@ def test_manager_offers_what_the_client_asks_for_and_no_more(fake: FakeClient) -
     fake.answer = {"address": "10.0.0.2", "mac": "fa:16:3e:00:00:01", "network": "private"}
     conductor.allocate_fixed_ip(INSTANCE.uuid, "private", "10.0.0.0/24")
     conductor.release_fixed_ip(INSTANCE.uuid)
-    offered = methods_of(ConductorManager(cast("Any", None), cast("Any", None)))
+    fake.answer = []
+    conductor.whereabouts([INSTANCE.uuid])
+    conductor.former_hosts(INSTANCE.uuid)
+    conductor.take_over_claim(INSTANCE.uuid)
+    offered = methods_of(ConductorManager(cast("Any", None)))
     assert {call[1] for call in fake.calls} == set(offered)
     for _, method, arguments, _ in fake.calls:
         signature(offered[method]).bind(**arguments)
@@ -284,3 +289,10 @@ def test_manager_offers_what_the_client_asks_for_and_no_more(fake: FakeClient) -
     assert {call[1] for call in fake.calls} == set(of_builds)
     for _, method, arguments, _ in fake.calls:
         signature(of_builds[method]).bind(**arguments)
+
+    fake.calls.clear()
+    conductor.move_instance(1, BuildRequest(INSTANCE.uuid, "p1", SMALL, None))
+    of_moves = methods_of(MoveMethods(cast("Any", None)))
+    assert {call[1] for call in fake.calls} == set(of_moves)
+    for _, method, arguments, _ in fake.calls:
+        signature(of_moves[method]).bind(**arguments)

@@ -14,7 +14,8 @@ from cloud.db.services import ServiceTable
 from cloud.domain.service import Service, ServiceReport
 from cloud.errors import DatabaseUnavailableError, ServiceNotFoundError
 from cloud.rpc.errors import BadMessageError
-from cloud.services.conductor.manager import Builds, ConductorManager, make_manager
+from cloud.services.conductor.manager import ConductorManager, make_manager
+from cloud.services.conductor.own_queue import OwnWork
 from cloud.services.conductor.tables import Tables
 from cloud.services.manager import Parts
 from tests.services.said import Line
@@ -74,7 +75,7 @@ def manager_of(
     tables: Tables, *, overdue: Overdue | None = None, server: Server | None = None, **options: Any
 ) -> ConductorManager:
     overdue = overdue or Overdue()
-    builds = Builds(server or Server(), overdue.find, overdue.ended.append, stop_timeout_s=7.0)
+    builds = OwnWork(server or Server(), overdue.find, overdue.ended.append, stop_timeout_s=7.0)
     return ConductorManager(tables, builds, **options)
 
 
@@ -310,3 +311,18 @@ def test_overdue_builds_are_looked_for_once_a_minute_and_others_end_them(tables:
         assert overdue.ended == ["a", "b"]
         monotonic_s[0] += 1
         overdue.ended.clear()
+
+
+def test_each_kind_of_own_work_is_served_taken_up_and_put_down(tables: Tables) -> None:
+    builds, moves, overdue = Server(), Server(), Overdue(["a"])
+    taken_up: list[int] = []
+    manager = ConductorManager(
+        tables,
+        OwnWork(builds, overdue.find, overdue.ended.append, stop_timeout_s=7.0),
+        OwnWork(moves, lambda: [4, 5], taken_up.append, stop_timeout_s=3.0),
+    )
+    manager.start()
+    manager.report()
+    manager.stop()
+    assert (overdue.ended, taken_up) == (["a"], [4, 5])
+    assert (builds.did, moves.did) == (["start", "stop 7"], ["start", "stop 3"])

@@ -156,6 +156,20 @@ def test_daemon_tells_its_start_its_resources_again_and_again_and_its_stop(
     assert stop(process) == ""
     stopped = receive_until(receiver, "service stopped")
     assert (stopped["event"], stopped["signal"]) == ("service.stop", "SIGTERM")
+    assert stopped["lines_dropped"] == {}
+
+
+def test_last_word_says_how_many_lines_there_were_before(
+    receiver: socket.socket, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    process = start()
+    receive_until(receiver, "service started")
+    process.send_signal(signal.SIGTERM)
+    lines = 1
+    while (said := receive(receiver)[1])["message"] != "service stopped":
+        lines += 1
+    assert said["lines"] == lines
+    process.communicate(timeout=20)
 
 
 def test_interrupt_stops_it_too(receiver: socket.socket, start: Callable[..., "subprocess.Popen[str]"]) -> None:
@@ -431,9 +445,9 @@ def test_bus_that_was_away_is_told_once_and_once_when_it_is_back(cloud: Cloud) -
     def of_conductor() -> list[str]:
         return sorted(line for line in cloud.said("conductor") if "bus" in line)
 
-    # Each of its two connections says so: for requests, and for builds.
-    told = ["WARNING bus is away"] * 2 + ["WARNING bus is back"] * 2
-    wait_until(lambda: of_conductor() == told, 20, "both connections to be back")
+    # Only one of its connections says so: not those for builds and moves.
+    told = ["WARNING bus is away", "WARNING bus is back"]
+    wait_until(lambda: of_conductor() == told, 20, "the conductor's bus to be back")
 
 
 @pytest.mark.server

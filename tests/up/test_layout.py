@@ -42,3 +42,19 @@ def test_inventory_is_one_that_the_generator_takes(tmp_path: Path, *, has_rsyslo
             "service_down_time": "15",
             "graceful_shutdown_timeout": "1.0",
         }
+
+
+def test_only_hosts_that_share_their_disks_are_told_where(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yaml"
+    content = inventory_of(
+        Layout(2), ENDPOINTS, PATHS, has_rsyslog=True, shared_disks={"compute-02": Path("/srv/shared")}
+    )
+    file.write_text(yaml.safe_dump(content))
+    inventory = load_inventory(file)
+    simulated = {
+        name: service.options.get("simulated", {})
+        for name in ("compute-01", "compute-02")
+        for service in inventory.host(name).services
+        if service.name == "nova-compute"
+    }
+    assert simulated == {"compute-01": {}, "compute-02": {"shared_disks_path": "/srv/shared"}}

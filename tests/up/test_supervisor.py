@@ -188,6 +188,31 @@ def test_one_that_was_stopped_alone_is_not_started_again_until_asked(bench: Benc
     assert is_running(bench.pid("one"))
 
 
+def test_those_that_are_killed_do_not_hear_of_it_and_are_not_started_again_until_asked(bench: Bench) -> None:
+    deaf, gone, other = bench.program("deaf", IGNORES), bench.program("gone"), bench.program("other")
+    bench.supervisor.start([deaf, gone, other], 20)
+    pids = [bench.pid("deaf"), bench.pid("gone")]
+    bench.kill("gone")
+    bench.supervisor.kill([deaf, gone, bench.program("never there")])
+    assert not any(map(is_running, pids))
+    bench.watch_after(60)
+    assert [item.program.name for item in bench.supervisor.statuses()] == ["other"]
+    assert bench.told == []
+    bench.supervisor.start([deaf], 20)
+    assert is_running(bench.pid("deaf"))
+
+
+def test_stage_that_is_stopped_ends_alone_is_not_started_again_and_is_killed_when_late(bench: Bench) -> None:
+    programs = [bench.program("broker", stage=Stage.BROKER), bench.program("api"), bench.program("late", IGNORES)]
+    bench.supervisor.start(programs, 20)
+    assert not bench.supervisor.stop_stage(Stage.SERVICE, 0.3)
+    bench.watch_after(100)
+    assert [status.program.name for status in bench.supervisor.statuses()] == ["broker"]
+    assert bench.pid("broker") is not None
+    assert bench.supervisor.stop_stage(Stage.BROKER, 20)
+    assert bench.supervisor.statuses() == ()
+
+
 def test_programs_are_out_of_reach_of_our_terminals_ctrl_c(bench: Bench) -> None:
     bench.supervisor.start([bench.program("one")], 20)
     pid = bench.pid("one")
