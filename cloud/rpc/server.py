@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import kombu
-from kombu import Connection, Consumer
+from kombu import Connection, Consumer, Queue
 
 from cloud.logs.emit import logger, request_context
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.rpc.envelope import Reply, Request
 from cloud.rpc.errors import BadMessageError, RpcError, is_expected
 from cloud.rpc.methods import Methods, invoke
@@ -48,15 +49,29 @@ class RpcServer:
     begun in the order in which it was sent. Implements the subscription's Handler.
     """
 
-    def __init__(self, publisher: Publisher, target: Target, methods: Methods, *, workers: int = WORKERS) -> None:
-        """Serve `target`, which has a host, with `methods`, `workers` of them at the same time."""
+    def __init__(
+        self,
+        publisher: Publisher,
+        target: Target,
+        methods: Methods,
+        *,
+        workers: int = WORKERS,
+        queues: Sequence[Queue] | None = None,
+    ) -> None:
+        """Serve `target`, which has a host, with `methods`, `workers` of them at the same time.
+
+        With `queues`, what comes from those and nothing else, beside the service's own server: that one has the rest,
+        and is the one that says when the bus is away.
+        """
         if target.host is None:
             raise ValueError(f"cannot serve {target}: a service has a host")
         self._publisher = publisher
         self._role, self._host = target.role, target.host
+        self._is_own = queues is None
+        self._queues = queues_of(target.role, target.host) if queues is None else queues
         self._methods = methods
         self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rpc")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rpc", initializer=in_same_voice(_begin))
         self._lock = threading.Lock()
         self._running: dict[str, kombu.Message | None] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -103,7 +118,9 @@ class RpcServer:
         if self._drain_until_s is not None:
             return ()
         channel.basic_qos(0, self._workers, False)  # no more: another of the role may be idle
-        self._consumer = Consumer(channel, queues_of(self._role, self._host), on_message=self._take)
+        self._consumer = Consumer(channel, self._queues, on_message=self._take)
+        if not self._is_own:
+            return (self._consumer,)
         # A channel of its own: fanouts come also while the workers are busy.
         fanout = fanout_queue(self._role, self._publisher.broker.fanout_instance(self._host))
         return (
@@ -135,10 +152,12 @@ class RpcServer:
         return is_drained or time.monotonic() >= self._drain_until_s
 
     def went_away(self, cause: str) -> None:
-        logger.bind(bus=str(self._publisher.broker), error=cause).warning("bus is away")
+        if self._is_own:
+            logger.bind(bus=str(self._publisher.broker), error=cause).warning("bus is away")
 
     def came_back(self, away_s: float) -> None:
-        logger.bind(bus=str(self._publisher.broker), away_s=round(away_s, 1)).warning("bus is back")
+        if self._is_own:
+            logger.bind(bus=str(self._publisher.broker), away_s=round(away_s, 1)).warning("bus is back")
 
     def _acknowledge(self) -> None:
         for _ in range(len(self._to_acknowledge)):
@@ -158,7 +177,7 @@ class RpcServer:
     def _take(self, message: kombu.Message) -> None:
         request = self._read(message)
         if request is None:
-            self._to_acknowledge.append(message)
+            self._acknowledge_soon(message)
             return
         with self._lock:
             is_running = request.id in self._running
@@ -166,13 +185,17 @@ class RpcServer:
             if is_running or is_done:
                 self._counts["repeated"] += 1
             if (superseded := self._running.get(request.id)) is not None:
-                self._to_acknowledge.append(superseded)  # or it would hold a place of the window for ever
+                self._acknowledge_soon(superseded)  # or it would hold a place of the window for ever
             if is_done:
-                self._to_acknowledge.append(message)
+                self._acknowledge_soon(message)
             else:
                 self._running[request.id] = message
         if not is_running and not is_done:
             self._pool.submit(self._serve, request)
+
+    def _acknowledge_soon(self, message: kombu.Message) -> None:
+        self._to_acknowledge.append(message)
+        self._subscription.wake()
 
     def _take_fanout(self, message: kombu.Message) -> None:
         request = self._read(message)
@@ -266,3 +289,7 @@ class RpcServer:
     def _count(self, what: str) -> None:
         with self._lock:
             self._counts[what] += 1
+
+
+def _begin() -> None:
+    """Nothing more in a new thread of the pool: it speaks for us from here on."""

@@ -10,12 +10,14 @@ from typing import Protocol
 from kombu import Connection, Consumer
 
 from cloud.logs.emit import logger
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.rpc.brokers import Broker, GarbageError, one_line
 
 RETRY_S = (0.1, 0.3, 1.0, 2.0)
 """Between two attempts to connect; the last one goes on."""
 CHECK_S = 5.0
-TURN_S = 1.0
+TURN_S = 5.0
+"""While nothing arrives: a host has several of these, and a cloud hundreds of hosts on one broker."""
 MAX_TAKEN = 100
 """Messages in one turn: then the handler has its own."""
 
@@ -33,7 +35,10 @@ class Handler(Protocol):
         """Count and log what was in a queue and is no message; it is gone."""
 
     def tick(self) -> None:
-        """Do what must be done on the connection: after each turn, a `wake`, and at least every second."""
+        """Do what must be done on the connection: after each turn, a `wake`, and at least every TURN_S.
+
+        Also at least every `hold_interval_s` of the broker.
+        """
 
     def is_done(self) -> bool:
         """Whether the end has come; asked after each tick."""
@@ -56,7 +61,7 @@ class Subscription:
         self._away_since_s: float | None = None
         self._wakes: int | None = None  # while the thread lives
         self._wake_lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=in_same_voice(self._run), name=name, daemon=True)
 
     def start(self) -> None:
         self._wakes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -146,12 +151,13 @@ class Subscription:
         return MAX_TAKEN
 
     def _wait(self, connection: Connection) -> None:
-        """Until something arrives, or somebody wakes us, or a second has passed."""
+        """Until something arrives, or somebody wakes us, or it is time for the next turn."""
         assert self._wakes is not None  # noqa: S101 - it is our own thread that closes it
         poll = select.poll()
         for descriptor in (self._wakes, *self._broker.descriptors(connection)):
             poll.register(descriptor, select.POLLIN)
-        if (self._wakes, select.POLLIN) in poll.poll(TURN_S * 1000):
+        turn_s = min(TURN_S, self._broker.hold_interval_s)
+        if (self._wakes, select.POLLIN) in poll.poll(turn_s * 1000):
             os.eventfd_read(self._wakes)
 
     def _went_away(self, exc: Exception) -> None:

@@ -75,7 +75,20 @@ def queues_of(role: str, host: str) -> tuple[Queue, Queue]:
 
     Both outlive the service: what is sent while it restarts waits.
     """
-    return _queue(Target(role)), _queue(Target(role, host))
+    return queue_of(Target(role)), queue_of(Target(role, host))
+
+
+def queue_of(target: Target) -> Queue:
+    """Where what is sent to `target` waits; it outlives whoever serves it."""
+    return Queue(
+        target.routing_key,
+        EXCHANGE,
+        routing_key=target.routing_key,
+        durable=True,
+        expires=UNUSED_QUEUE_S,
+        max_length=MAX_WAITING,
+        queue_arguments={"x-overflow": "reject-publish"},
+    )
 
 
 def fanout_exchange(role: str) -> Exchange:
@@ -109,15 +122,3 @@ def new_reply_queue_name() -> str:
 
 def is_reply_queue(name: str) -> bool:
     return name.startswith(_REPLY_PREFIX)
-
-
-def _queue(target: Target) -> Queue:
-    return Queue(
-        target.routing_key,
-        EXCHANGE,
-        routing_key=target.routing_key,
-        durable=True,
-        expires=UNUSED_QUEUE_S,
-        max_length=MAX_WAITING,
-        queue_arguments={"x-overflow": "reject-publish"},
-    )

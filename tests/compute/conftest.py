@@ -8,6 +8,7 @@ import pytest
 
 from cloud.db.engine import open_database
 from cloud.db.schema import sync
+from tests.compute.neighbours import Neighbours
 from tests.compute.site import Site
 from tests.db.conftest import Clock
 from tests.services.conftest import lines
@@ -34,3 +35,19 @@ def site(tmp_path: Path, empty_database: Path, clock: Clock) -> Iterator[Site]:
     shutil.copy(empty_database, tmp_path / "nova.db")
     with open_database(f"sqlite:///{tmp_path}/nova.db") as database:
         yield Site(tmp_path, database, clock)
+
+
+@pytest.fixture
+def neighbours(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, clock: Clock
+) -> Iterator[Neighbours]:
+    """Each host with disks of its own, unless `on_shared_storage` says otherwise."""
+    shutil.copy(empty_database, tmp_path / "nova.db")
+    with open_database(f"sqlite:///{tmp_path}/nova.db") as database:
+        yield Neighbours(tmp_path, database, clock, shares_disks=getattr(request, "param", False))
+
+
+on_shared_storage = pytest.mark.parametrize("neighbours", [True], indirect=True)
+on_either_storage = pytest.mark.parametrize(
+    "neighbours", [False, True], indirect=True, ids=["own disks", "shared disks"]
+)

@@ -1,6 +1,6 @@
 """nova-conductor as nova-compute sees it, without a bus: the real tables, and what it lets a host do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,16 @@ from cloud.domain.action import EventResult
 from cloud.domain.expected import ANY, Expected
 from cloud.domain.host import ComputeNode
 from cloud.domain.instance import Instance, TaskState
+from cloud.domain.whereabouts import FormerHost, Whereabouts
 from cloud.errors import InstanceNotFoundError
+from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import WhereaboutsMethods
 from tests.db.conftest import Clock
+
+
+class _Whereabouts(WhereaboutsMethods):
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
 
 class TableRecords:
@@ -29,6 +37,8 @@ class TableRecords:
         self.actions = ActionTable(database, clock)
         self.nodes = ComputeNodeTable(database, clock)
         self.fixed_ips = FixedIpTable(database, clock)
+        self.tables = Tables.of(database, clock, down_after_s=60)
+        self._whereabouts = _Whereabouts(self.tables)
         self.host = host
         self.away: dict[str, Exception] = {}
         self.asked: list[str] = []
@@ -84,6 +94,18 @@ class TableRecords:
     ) -> None:
         self._ask("finish_event")
         self.actions.finish_event(instance_uuid, event, result=result, details=details, host=host)
+
+    def whereabouts(self, uuids: Collection[str]) -> Sequence[Whereabouts]:
+        self._ask("whereabouts")
+        return [Whereabouts.from_dict(found) for found in self._whereabouts.whereabouts(self.host, list(uuids))]
+
+    def former_hosts(self, uuid: str) -> Sequence[FormerHost]:
+        self._ask("former_hosts")
+        return [FormerHost.from_dict(found) for found in self._whereabouts.former_hosts(uuid, self.host)]
+
+    def take_over_claim(self, uuid: str) -> None:
+        self._ask("take_over_claim")
+        self._whereabouts.take_over_claim(uuid, self.host)
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)

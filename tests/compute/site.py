@@ -1,6 +1,6 @@
 """One compute host with all its parts: a simulated hypervisor, real tables, images in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,20 @@ from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.services.compute.builds import Builds
+from cloud.services.compute.evacuations import Evacuations
+from cloud.services.compute.fence import Fence
 from cloud.services.compute.images import ImageCache
 from cloud.services.compute.lifecycle import Lifecycle
 from cloud.services.compute.locks import KeyLocks
+from cloud.services.compute.manual_recovery import ManualRecovery
 from cloud.services.compute.power_sync import PowerSync
 from cloud.services.compute.recovery import Recovery
 from cloud.services.compute.snapshots import Snapshots
 from cloud.services.compute.work import Host
 from cloud.virt.driver import Driver
 from cloud.virt.machine import HostResources
-from cloud.virt.simulated.driver import HostSize, SimulatedDriver
+from cloud.virt.simulated.driver import SimulatedDriver
+from cloud.virt.simulated.host import HostSettings, HostSize
 from cloud.virt.simulated.knobs import Knobs, KnobSettings
 from tests.compute.image_store import IMAGE, ImageStore
 from tests.compute.records import TableRecords
@@ -44,23 +48,66 @@ class Networks:
         self.asked.append((host, uuid))
         return ADDRESS
 
+    def dhcp_server(self, host: str) -> str:
+        return f"dhcp.{host}"
+
+
+class Peers:
+    """The nova-compute of each host; `away` has what asking one of them raises."""
+
+    def __init__(self) -> None:
+        self.sites: dict[str, Site] = {}
+        self.away: dict[str, Exception] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    def running_instances(self, host: str, uuids: Collection[str]) -> Collection[str]:
+        self._ask(host, "running_instances")
+        states = self.sites[host].driver.instances()
+        return [uuid for uuid in uuids if states.get(uuid) is PowerState.RUNNING]
+
+    def give_up_guest(self, host: str, uuid: str) -> None:
+        self._ask(host, "give_up_guest")
+        self.sites[host].fence.give_up(uuid)
+
+    def _ask(self, host: str, what: str) -> None:
+        self.asked.append((host, what))
+        if host in self.away:
+            raise self.away[host]
+
 
 class Site:
-    """`waited_s` has what the knobs let the hypervisor wait; `on_wait` is called then."""
+    """`waited_s` has what the knobs let the hypervisor wait; `on_wait` is called then. `now_s` is the fence's clock."""
 
-    def __init__(self, directory: Path, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        clock: Clock,
+        *,
+        name: str = HOST,
+        peers: Peers | None = None,
+        shared_disks: Path | None = None,
+    ) -> None:
+        self.name = name
         self.directory = directory
+        self.shared_disks = shared_disks
         self.clock = clock
-        self.records = TableRecords(database, clock, HOST)
+        self.now_s = 1000.0
+        self.records = TableRecords(database, clock, name)
+        self.peers = peers or Peers()
+        self.peers.sites[name] = self
         self.images = ImageStore()
         self.images.put(IMAGE, b"boot sector")
         self.networks = Networks()
         self.waited_s: list[float] = []
         self.on_wait: Callable[[], object] = lambda: None
-        self.host = Host(HOST, self.open_driver(), self.records, KeyLocks(wait_s=10.0))
+        self.host = Host(name, self.open_driver(), self.records, KeyLocks(wait_s=10.0))
         self.cache = ImageCache(self.images, directory / "image-cache", max_bytes=1 << 20)
         self.builds = Builds(self.host, self.cache, self.networks)
-        self.lifecycle = Lifecycle(self.host, self.cache, self.networks, clock)
+        self.evacuations = Evacuations(self.host, self.cache)
+        self.fence = self.open_fence()
+        recovered = ManualRecovery(self.host, self.networks, self.peers, vnc_address=f"vnc.{name}")
+        self.lifecycle = Lifecycle(self.host, self.cache, self.networks, recovered, clock)
         self.snapshots = Snapshots(self.host, self.images, directory / "snapshots")
         self.sync = PowerSync(self.host, self.lifecycle)
 
@@ -75,8 +122,17 @@ class Site:
 
         knobs = Knobs(KnobSettings(), self._knobs, wait_s=wait, chance=lambda: 0.5)
         return SimulatedDriver(
-            self.directory / "simulated", knobs, size=HostSize(), read_machine=lambda: MACHINE, now=self.clock
+            self.directory / "simulated",
+            knobs,
+            size=HostSize(),
+            read_machine=lambda: MACHINE,
+            now=self.clock,
+            settings=HostSettings(shared_disks=self.shared_disks),
         )
+
+    def open_fence(self) -> Fence:
+        """As a process has it that was just started."""
+        return Fence(self.host, self.peers, down_after_s=60.0, clock_s=lambda: self.now_s)
 
     def recovery(self, give_up_after_s: float = 1800.0) -> Recovery:
         """As a process has it that was just started."""
@@ -84,7 +140,7 @@ class Site:
 
     def turn(self, **knobs: list[str]) -> None:
         """Turn the knobs of the simulated hypervisor; without any, turn all back."""
-        self._knobs.parent.mkdir(exist_ok=True)
+        self._knobs.parent.mkdir(parents=True, exist_ok=True)
         self._knobs.write_text("".join(f"{name} = {texts!r}\n" for name, texts in knobs.items()))
 
     def enter(self, uuid: str = UUID, **changes: Any) -> Instance:
@@ -99,7 +155,7 @@ class Site:
             image_id=IMAGE,
         )
         self.records.instances.create([new], QuotaLimits(-1, -1, -1))
-        building = {"host": HOST, "node": HOST, "task_state": TaskState.SPAWNING}
+        building = {"host": self.name, "node": self.name, "task_state": TaskState.SPAWNING}
         return self.records.instances.update(uuid, building | changes)
 
     def run(self, uuid: str = UUID, **changes: Any) -> Instance:

@@ -75,6 +75,42 @@ def test_addresses_need_not_be_given(fake: FakeClient, compute: ComputeClient, s
     assert fake.asked[0][3] == {"uuid": UUID, "fixed_ips": None}
 
 
+def test_calls_of_an_evacuation_take_as_long_as_those_of_a_build(fake: FakeClient, compute: ComputeClient) -> None:
+    fake.answer = True
+    assert compute.sees_disk(HOST, UUID) is True
+    fake.answer = 4
+    is_off = compute.evacuate_here(HOST, UUID, [ADDRESS], shares_disk=True, is_running=False)
+    assert is_off is PowerState.SHUTDOWN
+    arguments = {"uuid": UUID, "fixed_ips": [ADDRESS.as_dict()], "shares_disk": True, "is_running": False}
+    assert [asked[2:] for asked in fake.asked] == [
+        ("sees_disk", {"uuid": UUID}, 10.0),
+        ("evacuate_here", arguments, 2.0),
+    ]
+    fake.answer = RpcTimeoutError("no reply in 2 s")
+    for ask in (
+        lambda: compute.sees_disk(HOST, UUID),
+        lambda: compute.evacuate_here(HOST, UUID, [], shares_disk=True, is_running=True),
+    ):
+        with pytest.raises(ComputeError, match="no reply in 2 s"):
+            ask()
+
+
+def test_a_host_that_does_not_say_what_it_runs_is_silent_and_does_not_fail(
+    fake: FakeClient, compute: ComputeClient
+) -> None:
+    fake.answer = [UUID]
+    assert compute.running_instances(HOST, {UUID}) == (UUID,)
+    compute.give_up_guest(HOST, UUID)
+    assert [asked[2:] for asked in fake.asked] == [
+        ("running_instances", {"uuids": [UUID]}, 10.0),
+        ("give_up_guest", {"uuid": UUID}, 30.0),
+    ]
+    fake.answer = RpcTimeoutError("no reply in 30 s")
+    for ask in (lambda: compute.running_instances(HOST, [UUID]), lambda: compute.give_up_guest(HOST, UUID)):
+        with pytest.raises(RpcTimeoutError):
+            ask()
+
+
 @pytest.mark.parametrize(
     "error", [RpcTimeoutError("no reply in 2 s"), NoSuchTargetError("nobody"), RemoteError("KeyError: 'x'")]
 )
@@ -133,8 +169,30 @@ def test_questions_are_answered(fake: FakeClient, compute: ComputeClient) -> Non
     ]
 
 
+def test_guests_of_a_host_come_page_by_page(fake: FakeClient, compute: ComputeClient) -> None:
+    pages = [{f"uuid-{number:05}": 1 for number in range(5000)}, {"uuid-05000": 4}]
+    asked: list[object] = []
+
+    def call(_target: Target, method: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Any:
+        assert (method, 0 < timeout_s <= 3) == ("list_guests", True)
+        asked.append(arguments["after"])
+        return pages[len(asked) - 1]
+
+    fake.call = call  # type: ignore[assignment,method-assign]
+    guests = compute.list_guests(HOST, timeout_s=3)
+    assert asked == [None, "uuid-04999"]
+    assert len(guests) == 5001
+    assert (guests["uuid-00000"], guests["uuid-05000"]) == (PowerState.RUNNING, PowerState.SHUTDOWN)
+
+
+def test_host_that_repeats_itself_is_not_asked_for_ever(fake: FakeClient, compute: ComputeClient) -> None:
+    fake.answer = {f"uuid-{number:05}": 1 for number in range(5000)}
+    assert len(compute.list_guests(HOST)) == 5000
+    assert len(fake.asked) == 2
+
+
 def test_manager_offers_what_the_client_asks_for() -> None:
-    asked = {name for name in vars(ComputeClient) if not name.startswith("_")}
+    asked = {name for name in dir(ComputeClient) if not name.startswith("_")}
     assert asked == set(methods_of(object.__new__(ComputeManager)))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -19,7 +18,7 @@ from cloud.services.compute.client import ComputeClient
 from cloud.services.compute.manager import ComputeManager, make_manager
 from cloud.services.compute.options import COMPUTE_OPTIONS
 from cloud.services.conductor.client import ConductorClient
-from cloud.services.conductor.manager import Builds, ConductorManager
+from cloud.services.conductor.manager import ConductorManager
 from cloud.services.conductor.tables import Tables
 from cloud.services.configuration import read_configuration
 from cloud.services.manager import Parts
@@ -50,7 +49,7 @@ class Cloud:
         self.directory = directory
         self.host = bus.host()
         self.tables = Tables.of(database, lambda: datetime.now(UTC), down_after_s=60)
-        conductor = ConductorManager(self.tables, cast("Builds", None), network=NETWORK)
+        conductor = ConductorManager(self.tables, network=NETWORK)
         bus.server(Target("conductor", "controller-01"), conductor)
         addresses = ConductorClient(bus.client(), host=self.host)
         bus.server(Target("network", self.host), NetworkManager(addresses, NETWORK))
@@ -142,6 +141,17 @@ def test_an_instance_lives_from_its_build_to_its_deletion(cloud: Cloud) -> None:
     assert cloud.tables.instances.get(uuid, deleted=True).addresses == ()
     with pytest.raises(InstanceStateError, match="it is not there"):
         cloud.compute.get_console_output(cloud.host, uuid)
+
+
+@pytest.mark.server
+def test_guests_are_listed_page_by_page(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.start()
+    assert cloud.compute.list_guests(cloud.host) == {}
+    built = [cloud.build() for _ in range(3)]
+    cloud.compute.stop_instance(cloud.host, built[0])  # nobody wants that: it is let go
+    for page in ("client", "manager"):
+        monkeypatch.setattr(f"cloud.services.compute.{page}.GUESTS_PAGE", 2)
+    assert cloud.compute.list_guests(cloud.host) == dict.fromkeys(built, PowerState.RUNNING)
 
 
 @pytest.mark.server

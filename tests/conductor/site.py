@@ -94,7 +94,8 @@ class Scheduler:
         self.asked.append(request)
         ignored = () if self.forgets else request.ignored_hosts
         nodes = [state.node for state in self._tables.compute_nodes.states()]
-        nodes = [node for node in nodes if request.forced_host in (None, node.host)]
+        asked = request.forced_host or request.requested_host
+        nodes = [node for node in nodes if asked in (None, node.host)]
         left = {node.host: node.total.memory_mb - node.used.memory_mb for node in nodes}
         fitting = [node for node in nodes if left[node.host] >= request.flavor.memory_mb and node.host not in ignored]
         if not fitting:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from cloud.db.migration_records import NewMigration
+from cloud.domain.expected import ANY
 from cloud.domain.instance import TaskState, VmState
+from cloud.domain.migration import MigrationStatus, MigrationType
 from cloud.errors import ConflictError, InstanceNotFoundError, InstanceStateError
 from cloud.rpc.errors import BadMessageError
 from cloud.services.network.options import Network
@@ -36,6 +39,31 @@ def test_a_host_gives_none_to_an_instance_of_another(site: Site, addresses: Addr
     with pytest.raises(InstanceNotFoundError):
         addresses.allocate_fixed_ip(uuid_of(2), HERE, "private", CIDR)
     assert site.instance().addresses == ()
+
+
+def test_a_host_gives_an_instance_that_is_on_its_way_there_the_address_that_it_has(
+    site: Site, addresses: Addresses
+) -> None:
+    given = addresses.allocate_fixed_ip(uuid_of(1), HERE, "private", CIDR)
+    instance = site.instance()
+    new = NewMigration(
+        instance_uuid=instance.uuid,
+        type=MigrationType.EVACUATION,
+        request_id=None,
+        source_compute=HERE,
+        source_node=None,
+        old_flavor=instance.flavor,
+        new_flavor=instance.flavor,
+        old_vm_state=instance.vm_state,
+        dest_compute=ELSEWHERE,
+    )
+    migration, _ = site.tables.migrations.begin(new, {}, ANY)
+    assert addresses.allocate_fixed_ip(uuid_of(1), ELSEWHERE, "private", CIDR) == given
+    with pytest.raises(InstanceStateError):
+        addresses.allocate_fixed_ip(uuid_of(1), "compute-03", "private", CIDR)
+    site.tables.migrations.update(migration.id, {"status": MigrationStatus.FAILED})
+    with pytest.raises(InstanceStateError):
+        addresses.allocate_fixed_ip(uuid_of(1), ELSEWHERE, "private", CIDR)
 
 
 def test_when_none_is_free_it_says_so(site: Site, addresses: Addresses) -> None:

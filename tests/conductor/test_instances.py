@@ -139,7 +139,7 @@ def test_instances_whose_metadata_is_as_large_as_can_be_travel_alone_and_in_page
     assert [len(page["instances"]), page["has_more"]] == [1, True]
 
 
-@pytest.mark.parametrize("state", [None, "powering-off", "image_uploading"])
+@pytest.mark.parametrize("state", [None, "powering-off", "powering-on", "image_uploading"])
 def test_a_host_sets_the_task_states_that_are_its_own(methods: Methods, active: Instance, state: str | None) -> None:
     assert methods.update_instance(active.uuid, HERE, {"task_state": state}, ANY.as_dict())["task_state"] == state
 
@@ -190,7 +190,7 @@ def test_a_host_changes_nothing_of_another(methods: Methods, active: Instance, s
         *(
             ({"task_state": state}, ANY.as_dict())
             for state in TaskState
-            if state not in ("powering-off", "image_uploading")
+            if state not in ("powering-off", "powering-on", "image_uploading")
         ),
         ({"power_state": "on"}, ANY.as_dict()),
         ({"progress": 101}, ANY.as_dict()),

@@ -1,5 +1,7 @@
 """A procedure's steps in order, and their undos in reverse: every step failed in turn, every undo failed in turn."""
 
+from dataclasses import replace
+
 import pytest
 from loguru import logger
 
@@ -208,3 +210,62 @@ def test_only_a_defect_is_logged_with_its_traceback(work: Work, exc: Exception, 
 def test_a_step_without_a_name_in_the_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^cannot name event build\.transfer\.started: no such step or suffix$"):
         procedure(BUILD, ("claim", "transfer"))
+
+
+def test_before_each_step_does_anything_a_journal_is_told(work: Work) -> None:
+    told: list[tuple[str, list[str]]] = []
+    kept = replace(procedure(names=("claim", "pre")), before=lambda work, name: told.append((name, list(work.done))))
+    assert kept.run(work) is None
+    assert told == [("claim", []), ("pre", ["claim"])]
+
+
+def test_a_journal_that_refuses_a_step_lets_it_fail(work: Work, lines: list[Line]) -> None:
+    def refuse(work: Work, name: str) -> None:
+        if name == "pre":
+            work.there.append("pre")  # as a step does that fails in its middle
+            raise FAULT
+
+    assert replace(procedure(names=("claim", "pre")), before=refuse).run(work) == Failure("pre", FAULT, is_ours=True)
+    assert (work.there, work.done) == ([], ["claim", "undo pre", "undo claim"])
+    said = [fields["event"] for _, _, fields in lines]
+    assert "migration.pre.started" not in said
+    assert "migration.pre.failed" in said
+
+
+def test_a_journal_that_is_away_ends_it_where_it_is(work: Work) -> None:
+    def away(work: Work, name: str) -> None:
+        raise DatabaseUnavailableError("cannot use database")
+
+    with pytest.raises(DatabaseUnavailableError):
+        replace(procedure(names=("claim",)), before=away).run(work)
+    assert work.done == []
+
+
+def test_a_step_may_be_tried_again_as_often_as_somebody_says(work: Work, lines: list[Line]) -> None:
+    asked: list[tuple[Exception, int]] = []
+
+    def again(work: Work, cause: Exception, attempt: int) -> bool:
+        asked.append((cause, attempt))
+        return attempt < 3
+
+    patient = replace(procedure(names=("claim",)), try_again=again)
+    work.failing["claim"] = [FAULT, FAULT]
+    assert patient.run(work) is None
+    assert asked == [(FAULT, 1), (FAULT, 2)]
+    again_lines = [
+        (level, fields["attempt"], fields["error"]) for level, message, fields in lines if "again" in message
+    ]
+    assert again_lines == [("WARNING", 1, "cannot do it: no answer"), ("WARNING", 2, "cannot do it: no answer")]
+    assert [fields["event"] for _, _, fields in lines if "event" in fields] == [
+        "migration.claim.started",
+        "migration.claim.completed",
+    ]
+    work.failing["claim"] = [FAULT, FAULT, FAULT]
+    assert patient.run(work) == Failure("claim", FAULT, is_ours=True)
+    assert asked[2:] == [(FAULT, 1), (FAULT, 2), (FAULT, 3)]
+
+
+def test_what_was_left_behind_is_undone_from_the_step_on_that_it_came_to(work: Work) -> None:
+    work.there = ["source_check", "claim", "pre"]
+    assert procedure().undo(work, begin="pre") == ()
+    assert work.done == ["undo pre", "undo claim", "undo source_check"]

@@ -48,8 +48,8 @@ class Bus:
         self.answer = answer
         self.calls: list[tuple[str, str, Mapping[str, Any], float]] = []
 
-    def call(self, target: Target, method: str, arguments: Mapping[str, Any], *, timeout_s: float) -> Any:
-        self.calls.append((str(target), method, arguments, timeout_s))
+    def call(self, target: Target, method: str, arguments: Mapping[str, Any] | None = None, *, timeout_s: float) -> Any:
+        self.calls.append((str(target), method, arguments or {}, timeout_s))
         return self.answer
 
 
@@ -104,11 +104,19 @@ def test_the_client_asks_the_one_on_the_host_and_waits_longer_than_that_waits_fo
     client = NetworkClient(cast("RpcClient", bus))
     assert client.allocate_for_instance("compute-01", uuid_of(1)) == GIVEN
     client.deallocate_for_instance("compute-02", uuid_of(2))
+    bus.answer = "10.1.0.1"
+    assert client.dhcp_server("compute-03") == "10.1.0.1"
     assert bus.calls == [
         ("nova-network on compute-01", "allocate_for_instance", {"instance_uuid": uuid_of(1)}, 15.0),
         ("nova-network on compute-02", "deallocate_for_instance", {"instance_uuid": uuid_of(2)}, 15.0),
+        ("nova-network on compute-03", "dhcp_server", {}, 15.0),
     ]
 
 
+def test_guests_are_told_their_address_by_the_gateway(manager: NetworkManager, conductor: Conductor) -> None:
+    assert manager.dhcp_server() == "10.1.0.1"
+    assert conductor.asked == []
+
+
 def test_manager_offers_what_the_client_asks_for(conductor: Conductor, manager: NetworkManager) -> None:
-    assert set(methods_of(manager)) == {"allocate_for_instance", "deallocate_for_instance"}
+    assert set(methods_of(manager)) == {"allocate_for_instance", "deallocate_for_instance", "dhcp_server"}

@@ -15,7 +15,7 @@ from cloud.services.scheduler.filters.core import CoreFilter
 from cloud.services.scheduler.filters.different_host import DifferentHostFilter
 from cloud.services.scheduler.filters.disk import DiskFilter
 from cloud.services.scheduler.filters.filter import Filter
-from cloud.services.scheduler.filters.forced_host import ForcedHostFilter, UpFilter
+from cloud.services.scheduler.filters.forced_host import ForcedHostFilter, RequestedHostFilter, UpFilter
 from cloud.services.scheduler.filters.image_properties import ImagePropertiesFilter
 from cloud.services.scheduler.filters.json_query import JsonFilter
 from cloud.services.scheduler.filters.ram import RamFilter
@@ -227,6 +227,10 @@ CASES: dict[Filter, Sequence[Case]] = {
         (state(), request(forced_host="compute-01"), True),
         (state(), request(forced_host="compute-02"), False),
         (state(), request(forced_host="compute-01.example.org"), False),
+    ],
+    RequestedHostFilter(): [
+        (state(), request(requested_host="compute-01"), True),
+        (state(), request(requested_host="compute-02"), False),
     ],
     UpFilter(): [
         (state(is_enabled=False), request(), True),

@@ -13,6 +13,7 @@ WHOLE = request(
     image_properties={"architecture": "x86_64"},
     availability_zone="nova",
     forced_host="compute-01",
+    requested_host="compute-03",
     hints={"same_host": ["a"], "anything": {"at": "all"}},
     ignored_hosts=("compute-02",),
 )
@@ -35,6 +36,7 @@ def without(name: str) -> dict[str, Any]:
         ({**VALUES, "project_id": None}, "its project_id is not a text"),
         ({**VALUES, "availability_zone": ["nova"]}, "its availability_zone is neither a text nor null"),
         ({**VALUES, "forced_host": 1}, "its forced_host is neither a text nor null"),
+        ({**VALUES, "requested_host": ["a"]}, "its requested_host is neither a text nor null"),
         ({**VALUES, "hints": ["same_host"]}, "its hints is not a mapping"),
         ({**VALUES, "hints": None}, "its hints is not a mapping"),
         ({**VALUES, "image_properties": {"architecture": 64}}, "its image_properties is not a mapping of texts"),

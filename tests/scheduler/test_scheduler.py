@@ -164,6 +164,30 @@ def test_forced_host_has_to_exist_be_up_and_not_have_failed(changes: dict[str, A
     assert choice.explain() == explanation
 
 
+def test_requested_host_is_the_only_one_and_has_to_pass_every_filter() -> None:
+    states = [state("a"), state("b"), state("c", zone="other"), state("d", **used(12288))]
+    choice = choose(states, request(requested_host="b", availability_zone="nova"), EVERY_RULE)
+    assert [candidate.host for candidate in choice.candidates] == ["b"]
+    assert choice.results[0].filter == "RequestedHost"
+
+
+@pytest.mark.parametrize(
+    ("changes", "explanation"),
+    [
+        ({"requested_host": "z"}, "3 hosts; RequestedHost 3 -> 0"),
+        ({"requested_host": "b"}, "3 hosts; RequestedHost 3 -> 1, ComputeFilter 1 -> 0"),
+        ({"requested_host": "c"}, "3 hosts; RequestedHost 3 -> 1, RamFilter 1 -> 0"),
+        ({"requested_host": "a", "ignored_hosts": ("a",)}, "3 hosts; RequestedHost 3 -> 1, RetryFilter 1 -> 0"),
+    ],
+)
+def test_requested_host_that_does_not_pass_is_replaced_by_no_other(changes: dict[str, Any], explanation: str) -> None:
+    choice = choose(
+        [state("a"), state("b", is_enabled=False), state("c", **used(12288))], request(**changes), EVERY_RULE
+    )
+    assert choice.candidates == ()
+    assert choice.explain() == explanation
+
+
 SMALL = st.integers(0, 6)
 METADATA = st.dictionaries(st.sampled_from(["ssd", "filter_tenant_id"]), st.sampled_from(["true", "project-1", "x"]))
 STATES = st.builds(

@@ -1,6 +1,7 @@
 """Asks nova-compute of one host, under the names of its manager's methods."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,9 +13,13 @@ from cloud.errors import ComputeError
 from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import NoSuchTargetError, RemoteError, RpcTimeoutError
 from cloud.rpc.topology import Target
+from cloud.services.compute.cold_migration_calls import ColdMigrationCalls
+from cloud.services.compute.live_migration_calls import ASK_S, LiveMigrationCalls
 
-ASK_S = 10.0
-"""For what a host knows at once."""
+GUESTS_PAGE = 5000
+"""Guests in one answer: about 250 kB, where a message has 1 MiB at the most."""
+GIVE_UP_S = 30.0
+"""For a guest to be powered off that another host is about to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def configured_timeouts(conf: cfg.ConfigOpts) -> ComputeTimeouts:
     return ComputeTimeouts(**{field.name: conf[field.name] for field in fields(ComputeTimeouts)})
 
 
-class ComputeClient:
+class ComputeClient(LiveMigrationCalls, ColdMigrationCalls):
     """Any compute host. Raises what the manager's methods raise, and the bus's errors."""
 
     def __init__(self, client: RpcClient, timeouts: ComputeTimeouts = DEFAULT_TIMEOUTS) -> None:
@@ -88,6 +93,34 @@ class ComputeClient:
     def destroy(self, host: str, uuid: str) -> None:
         """Wait until nothing is left of what was built there; InstanceStateError for an instance that is in use."""
         self._build(host, "destroy", {"uuid": uuid}, self._timeouts.compute_destroy_timeout)
+
+    # Calls of an evacuation, to its destination; errors as of those of a build.
+
+    def sees_disk(self, host: str, uuid: str) -> bool:
+        """Whether its storage has the instance's disk; ComputeError also when there is a guest of it there already."""
+        return bool(self._build(host, "sees_disk", {"uuid": uuid}, ASK_S))
+
+    def evacuate_here(
+        self, host: str, uuid: str, fixed_ips: Sequence[FixedIp], *, shares_disk: bool, is_running: bool
+    ) -> PowerState:
+        """Wait until it is there, of the disk that is there or of its image, and runs or is off. May be repeated.
+
+        InstanceStateError and InstanceNotFoundError when it is not to be there.
+        """
+        arguments = {
+            "uuid": uuid,
+            "fixed_ips": [fixed_ip.as_dict() for fixed_ip in fixed_ips],
+            "shares_disk": shares_disk,
+            "is_running": is_running,
+        }
+        return PowerState(self._build(host, "evacuate_here", arguments, self._timeouts.compute_spawn_timeout))
+
+    def give_up_guest(self, host: str, uuid: str) -> None:
+        """Wait until an instance does not run there that another host is about to start; nothing there is no error.
+
+        InstanceStateError for one that is that host's own.
+        """
+        self._client.call(_at(host), "give_up_guest", {"uuid": uuid}, timeout_s=GIVE_UP_S)
 
     # Casts: the host changes the instance's state when it is done. The caller has set its task_state.
 
@@ -127,9 +160,28 @@ class ComputeClient:
         info: Mapping[str, Any] = self._client.call(_at(host), "host_info", timeout_s=ASK_S)
         return info
 
+    def list_guests(self, host: str, *, timeout_s: float = ASK_S) -> Mapping[str, PowerState]:
+        """All that its hypervisor has, by uuid, also what no nova-compute has made; within `timeout_s` in all."""
+        found: dict[str, PowerState] = {}
+        after: str | None = None
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            left_s = max(deadline_s - time.monotonic(), 0.001)
+            page = self._client.call(_at(host), "list_guests", {"after": after}, timeout_s=left_s)
+            found |= {uuid: PowerState(state) for uuid, state in page.items()}
+            # Each page has to begin behind the last one, so that this ends, whatever comes or goes meanwhile.
+            if len(page) < GUESTS_PAGE or max(page) == after:
+                return found
+            after = max(page)
+
     def host_uptime(self, host: str) -> str:
         """In one line, as uptime(1) says it."""
         return str(self._client.call(_at(host), "host_uptime", timeout_s=ASK_S))
+
+    def running_instances(self, host: str, uuids: Collection[str]) -> Sequence[str]:
+        """Those of the given that run there."""
+        arguments = {"uuids": list(uuids)}
+        return tuple(self._client.call(_at(host), "running_instances", arguments, timeout_s=ASK_S))
 
     def _build(self, host: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         try:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
-from cloud.errors import CloudError, ComputeError, InstanceNotFoundError
+from cloud.errors import CloudError, ComputeError, InstanceNotFoundError, InstanceStateError
 from cloud.services.compute.addresses import addresses_of
 from cloud.services.compute.images import ImageCache
+from cloud.services.compute.manual_recovery import ManualRecovery
 from cloud.services.compute.progress import ProgressReport
 from cloud.services.compute.records import Networks
 from cloud.services.compute.work import Host, Job, alone, carry_out, do, say_deleted, wanted
@@ -65,16 +66,29 @@ DELETE = Job(
 class Lifecycle:
     """Each request may come twice: one that finds the instance without its task_state is let go."""
 
-    def __init__(self, host: Host, images: ImageCache, networks: Networks, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        images: ImageCache,
+        networks: Networks,
+        manual_recovery: ManualRecovery,
+        now: Callable[[], datetime],
+    ) -> None:
         self._host = host
         self._images = images
         self._networks = networks
+        self._manual_recovery = manual_recovery
         self._now = now
 
     def reboot(self, uuid: str, *, hard: bool) -> None:
-        """It is active afterwards; also when that failed and it runs all the same, else in error."""
+        """It is active afterwards; also when that failed and it runs all the same, else in error.
+
+        `hard` also where the hypervisor has no such guest, as long as it has its disk.
+        """
 
         def work(instance: Instance) -> None:
+            if hard:
+                self._manual_recovery.have_guest_here(instance)
             self._host.driver.reboot(uuid, hard=hard)
             self._settle(instance, REBOOT, VmState.ACTIVE)
 
@@ -117,6 +131,10 @@ class Lifecycle:
                 do(self._host, DELETE, instance, self._delete)
 
     def _rebuild(self, instance: Instance, image_id: str | None) -> None:
+        (found,) = self._host.records.whereabouts([instance.uuid])
+        if found.is_moving:  # an evacuation has the same task_state, and the request comes too late
+            raise InstanceStateError(f"cannot rebuild instance {instance.uuid}: it is being moved")
+        self._manual_recovery.have_claim_here(instance)
         driver = self._host.driver
         was_stopped = instance.vm_state is VmState.STOPPED
         with self._images.lease(image_id) as image, ProgressReport(self._host, instance) as progress:

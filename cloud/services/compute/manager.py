@@ -1,24 +1,35 @@
 """nova-compute: looks after one host and its instances, as nova-conductor and the API ask, and as it finds them."""
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cloud.domain.fixed_ip import FixedIp
 from cloud.errors import BadRequestError, ComputeError, InstanceStateError
 from cloud.logs.emit import logger
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import rpc_method
 from cloud.services.compute.builds import Builds
+from cloud.services.compute.client import GUESTS_PAGE, ComputeClient
+from cloud.services.compute.cold_migration_methods import ColdMigrationMethods
+from cloud.services.compute.cold_migrations import ColdMigrations
+from cloud.services.compute.duties import Duties
+from cloud.services.compute.evacuation_methods import EvacuationMethods
+from cloud.services.compute.evacuations import Evacuations
+from cloud.services.compute.fence import Fence
+from cloud.services.compute.host_start import HostStart, Resume
 from cloud.services.compute.image_service import configured_image_service
 from cloud.services.compute.images import ImageCache
 from cloud.services.compute.lifecycle import Lifecycle
+from cloud.services.compute.live_migration_methods import LiveMigrationMethods
+from cloud.services.compute.live_migrations import LiveMigrations
 from cloud.services.compute.locks import KeyLocks
+from cloud.services.compute.manual_recovery import ManualRecovery
+from cloud.services.compute.migration_flags import configured_modes
 from cloud.services.compute.power_sync import PowerSync
+from cloud.services.compute.reading import read_fixed_ips, read_uuid
 from cloud.services.compute.recovery import Recovery
 from cloud.services.compute.snapshots import Snapshots
 from cloud.services.compute.tracker import Reserved, ResourceTracker
@@ -27,7 +38,7 @@ from cloud.services.compute.work import Host
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.manager import Manager, ManagerError, Parts
 from cloud.services.network.client import NetworkClient
-from cloud.services.reporting import Reports
+from cloud.services.reporting import Report, Reports
 from cloud.virt.driver import InstanceMissingError, VirtError
 from cloud.virt.drivers import configured_driver
 from cloud.virt.machine import HostResources, ResourceError, own_address, read_resources
@@ -37,23 +48,8 @@ MAX_CONSOLE_BYTES = 100 << 10
 LOCK_WAIT_S = 1800.0
 """For others who work on the same instance: more than a spawn takes."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-
-@dataclass(frozen=True, slots=True)
-class Duties:
-    """What this host does for others, and what it looks after by itself."""
-
-    host: Host
-    builds: Builds
-    lifecycle: Lifecycle
-    snapshots: Snapshots
-    tracker: ResourceTracker
-    upkeep: Sequence[Reports]
-    """In threads of their own: they wait for nova-conductor, and the audit does not."""
-
-
-class ComputeManager(Manager):
+class ComputeManager(ColdMigrationMethods, EvacuationMethods, LiveMigrationMethods, Manager):
     """Its methods have the names that ComputeClient asks for."""
 
     def __init__(
@@ -91,6 +87,10 @@ class ComputeManager(Manager):
             return
         logger.bind(uptime_s=round(now_s - self._started_s), **asdict(resources)).log("AUDIT", "resources audited")
 
+    def say_alive(self, report: Callable[[], None]) -> None:
+        """Not before guests are off that are another host's by now."""
+        self._duties.fence.say_alive(report)
+
     def stop(self) -> None:
         for reports in self._duties.upkeep:
             reports.stop()  # what waits for nova-conductor is given up with the bus
@@ -100,20 +100,16 @@ class ComputeManager(Manager):
 
     @rpc_method
     def prepare_image(self, image_id: str) -> None:
-        self._duties.builds.prepare_image(_uuid(image_id))
+        self._duties.builds.prepare_image(read_uuid(image_id))
 
     @rpc_method
     def spawn(self, uuid: str, fixed_ips: Sequence[Mapping[str, str]] | None = None) -> int:
         """The instance's power state."""
-        try:
-            given = None if fixed_ips is None else [FixedIp.from_dict(values) for values in fixed_ips]
-        except TypeError as exc:
-            raise BadMessageError(f"cannot spawn instance: bad fixed_ips: {exc}") from exc
-        return int(self._duties.builds.spawn(_uuid(uuid), given))
+        return int(self._duties.builds.spawn(read_uuid(uuid), None if fixed_ips is None else read_fixed_ips(fixed_ips)))
 
     @rpc_method
     def destroy(self, uuid: str) -> None:
-        self._duties.builds.destroy(_uuid(uuid))
+        self._duties.builds.destroy(read_uuid(uuid))
 
     # Of what users ask.
 
@@ -121,27 +117,27 @@ class ComputeManager(Manager):
     def reboot_instance(self, uuid: str, reboot_type: str) -> None:
         if reboot_type not in ("SOFT", "HARD"):
             raise BadMessageError(f"cannot reboot instance: {reboot_type!r} is neither SOFT nor HARD")
-        self._duties.lifecycle.reboot(_uuid(uuid), hard=reboot_type == "HARD")
+        self._duties.lifecycle.reboot(read_uuid(uuid), hard=reboot_type == "HARD")
 
     @rpc_method
     def stop_instance(self, uuid: str) -> None:
-        self._duties.lifecycle.stop(_uuid(uuid))
+        self._duties.lifecycle.stop(read_uuid(uuid))
 
     @rpc_method
     def start_instance(self, uuid: str) -> None:
-        self._duties.lifecycle.start(_uuid(uuid))
+        self._duties.lifecycle.start(read_uuid(uuid))
 
     @rpc_method
     def delete_instance(self, uuid: str) -> None:
-        self._duties.lifecycle.delete(_uuid(uuid))
+        self._duties.lifecycle.delete(read_uuid(uuid))
 
     @rpc_method
     def rebuild_instance(self, uuid: str, image_id: str | None) -> None:
-        self._duties.lifecycle.rebuild(_uuid(uuid), None if image_id is None else _uuid(image_id))
+        self._duties.lifecycle.rebuild(read_uuid(uuid), None if image_id is None else read_uuid(image_id))
 
     @rpc_method
     def snapshot_instance(self, uuid: str, image_id: str) -> None:
-        self._duties.snapshots.take(_uuid(uuid), _uuid(image_id))
+        self._duties.snapshots.take(read_uuid(uuid), read_uuid(image_id))
 
     @rpc_method
     def get_console_output(self, uuid: str, length: int | None = None) -> str:
@@ -149,7 +145,7 @@ class ComputeManager(Manager):
         if length is not None and length < 0:
             raise BadRequestError(f"cannot read console: {length} is no number of lines")
         try:
-            output = self._duties.host.driver.console_output(_uuid(uuid), MAX_CONSOLE_BYTES)
+            output = self._duties.host.driver.console_output(read_uuid(uuid), MAX_CONSOLE_BYTES)
         except InstanceMissingError as exc:
             raise InstanceStateError(str(exc)) from exc
         except VirtError as exc:
@@ -163,6 +159,17 @@ class ComputeManager(Manager):
     def host_info(self) -> Mapping[str, Any]:
         """What the hypervisor has."""
         return self._duties.tracker.info()
+
+    @rpc_method
+    def list_guests(self, after: str | None = None) -> dict[str, int]:
+        """Power states by uuid, of at most GUESTS_PAGE guests: those behind `after`."""
+        behind = "" if after is None else read_uuid(after)
+        try:
+            states = self._duties.host.driver.instances()
+        except VirtError as exc:
+            raise ComputeError(str(exc)) from exc
+        page = sorted(uuid for uuid in states if uuid > behind)[:GUESTS_PAGE]
+        return {uuid: int(states[uuid]) for uuid in page}
 
     @rpc_method
     def host_uptime(self) -> str:
@@ -181,24 +188,35 @@ def make_manager(parts: Parts) -> ComputeManager:
         driver = configured_driver(conf)
     except VirtError as exc:
         raise ManagerError(str(exc)) from exc
+    address = conf.my_ip or own_address()
     host = Host(conf.host, driver, ConductorClient(parts.client, host=conf.host), KeyLocks(wait_s=LOCK_WAIT_S))
     source = configured_image_service(conf)
     cache = ImageCache(source, state_path / "image-cache", max_bytes=conf.image_cache_bytes)
-    networks = NetworkClient(parts.client)
-    lifecycle = Lifecycle(host, cache, networks, _now)
+    networks, peers = NetworkClient(parts.client), ComputeClient(parts.client)
+    recovered = ManualRecovery(host, networks, peers, vnc_address=conf.vncserver_proxyclient_address or address)
+    lifecycle = Lifecycle(host, cache, networks, recovered, _now)
+    fence = Fence(host, peers, down_after_s=conf.service_down_time)
+    begun = HostStart(fence, Resume(host, lifecycle) if conf.resume_guests_state_on_host_boot else _nothing)
     snapshots = Snapshots(host, source, state_path / "snapshots")
     recovery = Recovery(host, lifecycle, snapshots, _now, give_up_after_s=conf.instance_build_timeout)
     reserved = Reserved(conf.reserved_host_memory_mb, conf.reserved_host_disk_mb)
-    tracker = ResourceTracker(host, conf.my_ip or own_address(), reserved, _now)
+    tracker = ResourceTracker(host, address, reserved, _now)
     duties = Duties(
         host=host,
         builds=Builds(host, cache, networks),
+        cold_migrations=ColdMigrations(host),
+        evacuations=Evacuations(host, cache),
+        fence=fence,
         lifecycle=lifecycle,
+        live_migrations=LiveMigrations(host, configured_modes(conf)),
         snapshots=snapshots,
         tracker=tracker,
         upkeep=(
             Reports(conf.update_resources_interval, [tracker.report]),
-            Reports(conf.sync_power_state_interval, [recovery.report, PowerSync(host, lifecycle).report]),
+            Reports(
+                conf.sync_power_state_interval,
+                [_after(begun.report, recovery.report), _after(begun.ensure, PowerSync(host, lifecycle).report)],
+            ),
         ),
     )
     return ComputeManager(
@@ -206,11 +224,18 @@ def make_manager(parts: Parts) -> ComputeManager:
     )
 
 
-def _uuid(value: object) -> str:
-    """Of an instance or an image; BadMessageError for what is none."""
-    if not (isinstance(value, str) and _UUID.fullmatch(value)):
-        raise BadMessageError(f"cannot take request: {value!r} is no uuid")
-    return value
+def _after(first: Report, then: Report) -> Report:
+    """Both, and the second one not before the first has done without an error."""
+
+    def report() -> None:
+        first()
+        then()
+
+    return report
+
+
+def _nothing() -> None:
+    """Guests stay as they are found."""
 
 
 def _now() -> datetime:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from oslo_config import cfg
 
+from cloud.services.compute.migration_flags import MIGRATION_FLAG_OPTIONS
 from cloud.virt.drivers import DRIVER_OPTIONS, DRIVERS
 
 _COMPUTE_OPTIONS: Sequence[cfg.Opt] = (
@@ -30,6 +31,15 @@ _COMPUTE_OPTIONS: Sequence[cfg.Opt] = (
         min=0,
         max=7 * 86400,
         help="Seconds after which an instance that nobody goes on building is in error; 0: never.",
+    ),
+    cfg.BoolOpt(
+        "resume_guests_state_on_host_boot",
+        default=False,
+        help="Whether instances that ran before this host was off are started again.",
+    ),
+    cfg.HostAddressOpt(
+        "vncserver_proxyclient_address",
+        help="Where instances of this host offer their screens to nova-novncproxy; my_ip by default.",
     ),
     cfg.IntOpt(
         "image_cache_bytes", default=100 << 30, min=1, max=1 << 60, help="Bytes of images that are kept on this host."
@@ -58,7 +68,7 @@ _IMAGE_OPTIONS: Sequence[cfg.Opt] = (
 )
 
 COMPUTE_OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {
-    "DEFAULT": _COMPUTE_OPTIONS,
+    "DEFAULT": (*_COMPUTE_OPTIONS, *MIGRATION_FLAG_OPTIONS),
     "identity": _IDENTITY_OPTIONS,
     "image": _IMAGE_OPTIONS,
     **DRIVER_OPTIONS,

@@ -1,6 +1,6 @@
 """What nova-compute asks of others: nova-conductor, since it has no database; nova-network; the image service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -10,6 +10,7 @@ from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.host import ComputeNode
 from cloud.domain.image import Image
 from cloud.domain.instance import Instance
+from cloud.domain.whereabouts import FormerHost, Whereabouts
 
 
 class Records(Protocol):
@@ -48,12 +49,24 @@ class Records(Protocol):
         host: str | None = None,
     ) -> object: ...
 
+    def whereabouts(self, uuids: Collection[str]) -> Sequence[Whereabouts]:
+        """Of guests that this host's hypervisor has, in their order."""
+
+    def former_hosts(self, uuid: str) -> Sequence[FormerHost]:
+        """Where an instance was before an admin put it on this host."""
+
+    def take_over_claim(self, uuid: str) -> None:
+        """Its claim and its node are this host's."""
+
 
 class Networks(Protocol):
     """NetworkClient is one."""
 
     def allocate_for_instance(self, host: str, uuid: str) -> FixedIp:
         """The address of the instance on that host; the one that it has, if it has one."""
+
+    def dhcp_server(self, host: str) -> str:
+        """Whom guests on that host ask for their address."""
 
 
 class ImageSource(Protocol):

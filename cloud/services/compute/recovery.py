@@ -23,7 +23,7 @@ class Recovery:
     """What can be done at once is done: the message, should it still come, then finds nothing to do.
 
     What takes long is left to the message, which the broker keeps, for as long as a build may take; then it is given
-    up. Builds are nova-conductor's business.
+    up. Builds and moves are nova-conductor's business.
     """
 
     def __init__(
@@ -77,11 +77,20 @@ class Recovery:
                 "instance was left in the middle of something, it is finished"
             )
             finish(instance.uuid)
-        elif instance.task_state in _GIVEN_UP and timedelta(0) < self._give_up_after <= age:
+        elif instance.task_state in _GIVEN_UP and self._is_to_be_given_up(instance, age):
             self._give_up(instance, age)
 
     def _is_worked_on(self, uuid: str) -> bool:
         return self._host.locks.is_held(uuid) or self._snapshots.is_taking(uuid)
+
+    def _is_to_be_given_up(self, instance: Instance, age: timedelta) -> bool:
+        """But not an evacuation, which has the task_state of a rebuild: that is nova-conductor's business."""
+        if not timedelta(0) < self._give_up_after <= age:
+            return False
+        if instance.task_state is not TaskState.REBUILDING:
+            return True
+        (found,) = self._host.records.whereabouts([instance.uuid])
+        return not found.is_moving
 
     def _give_up(self, instance: Instance, age: timedelta) -> None:
         vm_state = VmState.ERROR if instance.task_state is TaskState.REBUILDING else None

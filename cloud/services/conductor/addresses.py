@@ -21,15 +21,15 @@ class AddressMethods:
     def allocate_fixed_ip(self, instance_uuid: str, host: str, network: str, cidr: str) -> dict[str, str]:
         """The lowest free address of `cidr`, or the one that the instance has in that network already.
 
-        InstanceStateError for an instance that is not on `host`, ConflictError when no address is free,
-        BadMessageError for a network that is not the one of nova.conf here.
+        InstanceStateError for an instance that is not on `host` nor on its way there, ConflictError when no address is
+        free, BadMessageError for a network that is not the one of nova.conf here.
         """
         check_texts(instance_uuid=instance_uuid, host=host, network=network, cidr=cidr)
         if Network(network, cidr) != self._network:
             ours = f"{self._network.label}, {self._network.cidr}"
             raise BadMessageError(f"cannot give an address of network {network}, {cidr}: nova-conductor has {ours}")
         instance = self._tables.instances.get(instance_uuid)
-        if instance.host != host:
+        if instance.host != host and not self._is_coming(instance_uuid, host):
             raise InstanceStateError(
                 f"cannot give instance {instance_uuid} an address on host {host}: it is on host {instance.host}"
             )
@@ -50,3 +50,8 @@ class AddressMethods:
                 f"its vm_state is {instance.vm_state}, its task_state {instance.task_state}"
             )
         self._tables.fixed_ips.release(instance_uuid)
+
+    def _is_coming(self, instance_uuid: str, host: str) -> bool:
+        """Whether a migration brings it there."""
+        newest = self._tables.migrations.newest(instance_uuid)
+        return newest is not None and newest.is_in_progress and newest.dest_compute == host

@@ -1,20 +1,14 @@
-"""Builds, from a queue of their own: what a build has others do comes back to nova-conductor as calls.
+"""Builds, from a queue of their own: a request comes off the bus, and is built to its end."""
 
-Those have to find somebody who serves them, however many builds wait and run.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from kombu import Connection, Consumer
 
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import methods_of, rpc_method
 from cloud.rpc.publisher import Publisher
-from cloud.rpc.server import RpcServer
-from cloud.rpc.topology import Target, queues_of
 from cloud.services.conductor.builder import Builder
 from cloud.services.conductor.client import BUILDS
+from cloud.services.conductor.own_queue import OwnQueueServer
 from cloud.services.conductor.reading import check_texts
 from cloud.services.scheduler.reading import read_request
 
@@ -42,26 +36,9 @@ class BuildMethods:
         self._builder.end_overdue(uuid)
 
 
-class BuildServer(RpcServer):
+class BuildServer(OwnQueueServer):
     """Every nova-conductor has one; they take turns."""
 
     def __init__(self, publisher: Publisher, host: str, methods: BuildMethods, *, workers: int) -> None:
         """It closes `publisher` when it stops."""
-        super().__init__(publisher, Target("conductor", host), methods_of(methods), workers=workers)
-
-    def stop(self, timeout_s: float) -> bool:
-        try:
-            return super().stop(timeout_s)
-        finally:
-            self._publisher.close()
-
-    def subscribe(self, connection: Connection) -> Sequence[Consumer]:
-        """To builds alone: the rest is for the server that every service has."""
-        channel = self._channel = connection.channel()
-        if self._drain_until_s is not None:
-            return ()
-        channel.basic_qos(0, self._workers, False)
-        assert BUILDS.host is not None  # noqa: S101 - for the type
-        _, builds = queues_of(BUILDS.role, BUILDS.host)
-        self._consumer = Consumer(channel, [builds], on_message=self._take)
-        return (self._consumer,)
+        super().__init__(publisher, BUILDS, host, methods_of(methods), workers=workers)

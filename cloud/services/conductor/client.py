@@ -1,6 +1,6 @@
 """Asks nova-conductor, under the names of its manager's methods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.host import BuildRequest, ComputeNode
 from cloud.domain.instance import Instance
 from cloud.domain.service import Service, ServiceReport
+from cloud.domain.whereabouts import FormerHost, Whereabouts
 from cloud.rpc.client import RpcClient
 from cloud.rpc.topology import Target
 
@@ -18,6 +19,8 @@ PAGE = 500
 """Services in one answer: about 150 kB, where a message has 1 MiB at the most."""
 PAGE_BYTES = 500_000
 """Of instances in one answer, but for the last one: some are a kilobyte, and one with much metadata is hundreds."""
+WHEREABOUTS_PAGE = 100
+"""Guests that are asked about at a time: each is looked up on its own."""
 REPORTED = (
     "host",
     "node",
@@ -34,6 +37,8 @@ REPORTED = (
 _CONDUCTOR = Target("conductor")
 BUILDS = Target("conductor", "(builds)")
 """The queue of builds, of which every nova-conductor takes its share; no host has that name."""
+MOVES = Target("conductor", "(moves)")
+"""That of moves, in the same way."""
 
 
 class ConductorClient:
@@ -75,6 +80,14 @@ class ConductorClient:
     def end_overdue_build(self, uuid: str) -> None:
         """Have a build given up that nobody has moved on for `instance_build_timeout`. It is a cast."""
         self._client.cast(BUILDS, "end_overdue_build", {"uuid": uuid}, timeout_s=self._timeout_s)
+
+    def move_instance(self, migration_id: int, request: BuildRequest | None = None) -> None:
+        """Have a migration that is entered carried out, or gone on with where it stands. It is a cast.
+
+        `request` is what is wanted of a host; None where that is lost.
+        """
+        arguments = {"migration_id": migration_id, "request": None if request is None else request.as_dict()}
+        self._client.cast(MOVES, "move_instance", arguments, timeout_s=self._timeout_s)
 
     def report_compute_node(self, node: ComputeNode) -> None:
         """Note how a compute host is, and that it is there."""
@@ -142,6 +155,26 @@ class ConductorClient:
     def release_fixed_ip(self, instance_uuid: str) -> None:
         """Give back what the instance has; nothing is no change."""
         self._call_from_host("release_fixed_ip", instance_uuid=instance_uuid)
+
+    def whereabouts(self, uuids: Collection[str]) -> Sequence[Whereabouts]:
+        """Where instances are of which this host's hypervisor has guests, in their order."""
+        asked = list(uuids)
+        found: list[Whereabouts] = []
+        for first in range(0, len(asked), WHEREABOUTS_PAGE):
+            page = self._call_from_host("whereabouts", uuids=asked[first : first + WHEREABOUTS_PAGE])
+            found += [Whereabouts.from_dict(values) for values in page]
+        return found
+
+    def former_hosts(self, uuid: str) -> Sequence[FormerHost]:
+        """Where an instance was before it was put on this host by hand.
+
+        InstanceStateError unless it is being rebooted hard or rebuilt here.
+        """
+        return [FormerHost.from_dict(values) for values in self._call_from_host("former_hosts", uuid=uuid)]
+
+    def take_over_claim(self, uuid: str) -> None:
+        """Such an instance has its claim on this host and nowhere else, whatever room there is."""
+        self._call_from_host("take_over_claim", uuid=uuid)
 
     def _call(self, method: str, **arguments: object) -> Any:
         return self._client.call(_CONDUCTOR, method, arguments, timeout_s=self._timeout_s)

@@ -1,14 +1,17 @@
-"""nova-conductor: the database on behalf of those who have none, the word on who is up, and builds."""
+"""nova-conductor: the database on behalf of those who have none, the word on who is up, builds and moves."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
+
+from oslo_config import cfg
 
 from cloud.domain.service import MAX_TEXT_LENGTH, Service, ServiceReport
 from cloud.errors import DatabaseUnavailableError
 from cloud.logs.emit import logger
+from cloud.logs.emit.speaker import in_same_voice
 from cloud.logs.events import SERVICE
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import rpc_method
@@ -21,8 +24,15 @@ from cloud.services.conductor.build_server import BuildMethods, BuildServer
 from cloud.services.conductor.builder import Builder
 from cloud.services.conductor.client import PAGE, ConductorClient
 from cloud.services.conductor.instances import InstanceMethods
-from cloud.services.conductor.options import configured_limits
+from cloud.services.conductor.moves.kinds import make_kinds
+from cloud.services.conductor.moves.move import Journal, MoveServices
+from cloud.services.conductor.moves.mover import Mover
+from cloud.services.conductor.moves.server import MoveMethods, MoveServer
+from cloud.services.conductor.moves.waiting import ConfirmWindow
+from cloud.services.conductor.options import configured_limits, configured_patience
+from cloud.services.conductor.own_queue import OwnWork
 from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import WhereaboutsMethods
 from cloud.services.manager import Manager, Parts
 from cloud.services.network.client import NetworkClient
 from cloud.services.network.options import Network, configured_network
@@ -31,35 +41,13 @@ from cloud.services.scheduler.client import SchedulerClient
 OVERDUE_EVERY_S = 60.0
 
 
-class Server(Protocol):
-    """An RpcServer is one."""
-
-    def start(self) -> None: ...
-
-    def stop(self, timeout_s: float) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Builds:
-    """What a conductor does for builds, beside building."""
-
-    server: Server
-    overdue: Callable[[], Sequence[str]]
-    """Instances whose builds nobody goes on with."""
-    end_overdue: Callable[[str], None]
-    """Have somebody end one of them; it may take long, so it is not done here."""
-    stop_timeout_s: float
-    """What is not built within that is built by whoever gets the request next."""
-
-
-class ConductorManager(InstanceMethods, AddressMethods, Manager):
-    """Its methods have the names that ConductorClient calls; those of builds, which it casts, are BuildMethods'."""
+class ConductorManager(InstanceMethods, AddressMethods, WhereaboutsMethods, Manager):
+    """Its methods have the names that ConductorClient calls; those of builds and moves, which it casts, have theirs."""
 
     def __init__(
         self,
         tables: Tables,
-        builds: Builds,
-        *,
+        *own_work: OwnWork[Any],
         network: Network = Network(),  # noqa: B008 - it is frozen
         settle_s: float = 0.0,
         clock_s: Callable[[], float] = time.monotonic,
@@ -69,7 +57,7 @@ class ConductorManager(InstanceMethods, AddressMethods, Manager):
         `clock_s` gives monotonic seconds.
         """
         self._tables = tables
-        self._builds = builds
+        self._own_work = own_work
         self._network = network
         self._settle_s = settle_s
         self._clock_s = clock_s
@@ -77,13 +65,21 @@ class ConductorManager(InstanceMethods, AddressMethods, Manager):
 
     def start(self) -> None:
         self._hears_since_s = self._next_overdue_s = self._clock_s()
-        self._builds.server.start()
+        for work in self._own_work:
+            work.server.start()
 
     def stop(self) -> None:
-        self._builds.server.stop(self._builds.stop_timeout_s)
+        stops = [
+            threading.Thread(target=in_same_voice(work.server.stop), args=(work.stop_timeout_s,), daemon=True)
+            for work in self._own_work
+        ]
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join()
 
     def report(self) -> None:
-        """Say which services have gone up or down; now and then have builds ended that nobody goes on with."""
+        """Say which services have gone up or down; now and then have work taken up that nobody goes on with."""
         is_settled = self._clock_s() - self._hears_since_s >= self._settle_s
         try:
             announced = self._tables.services.announce(says_down=is_settled)
@@ -94,8 +90,9 @@ class ConductorManager(InstanceMethods, AddressMethods, Manager):
             _announce(service)
         if self._clock_s() >= self._next_overdue_s:
             self._next_overdue_s = self._clock_s() + OVERDUE_EVERY_S
-            for uuid in self._builds.overdue():
-                self._builds.end_overdue(uuid)
+            for work in self._own_work:
+                for left in work.left():
+                    work.take_up(left)
 
     @rpc_method
     def report_service(self, report: Mapping[str, Any]) -> None:
@@ -167,20 +164,37 @@ def make_manager(parts: Parts) -> ConductorManager:
         raise ValueError("nova-conductor needs a database")
     conf, client = parts.conf, parts.client
     tables = Tables.of(parts.database, _now, down_after_s=conf.service_down_time)
-    services = Services(
+    services = MoveServices(
         SchedulerClient(client), NetworkClient(client), ComputeClient(client, configured_timeouts(conf))
     )
-    builder = Builder(tables, BuildSteps(tables, services, _now), configured_limits(conf), _now)
-    server = BuildServer(
-        configured_publisher(conf), conf.host, BuildMethods(builder), workers=conf.max_concurrent_builds
-    )
-    builds = Builds(
-        server,
-        overdue=builder.overdue,
-        end_overdue=ConductorClient(client).end_overdue_build,
-        stop_timeout_s=conf.graceful_shutdown_timeout,
-    )
-    return ConductorManager(tables, builds, network=configured_network(conf), settle_s=conf.service_down_time)
+    builds = _builds(conf, tables, services, ConductorClient(client))
+    moves = _moves(conf, tables, services, ConductorClient(client))
+    return ConductorManager(tables, builds, moves, network=configured_network(conf), settle_s=conf.service_down_time)
+
+
+def _builds(
+    conf: cfg.ConfigOpts, tables: Tables, services: MoveServices[ComputeClient], conductor: ConductorClient
+) -> OwnWork[str]:
+    asked = Services(services.scheduler, services.network, services.compute)
+    builder = Builder(tables, BuildSteps(tables, asked, _now), configured_limits(conf), _now)
+    methods = BuildMethods(builder)
+    server = BuildServer(configured_publisher(conf), conf.host, methods, workers=conf.max_concurrent_builds)
+    return OwnWork(server, builder.overdue, conductor.end_overdue_build, conf.graceful_shutdown_timeout)
+
+
+def _moves(
+    conf: cfg.ConfigOpts, tables: Tables, services: MoveServices[ComputeClient], conductor: ConductorClient
+) -> OwnWork[int]:
+    journal = Journal(tables)
+    mover = Mover(tables, journal, make_kinds(tables, services, journal, configured_patience(conf), _now), _now)
+    methods = MoveMethods(mover)
+    server = MoveServer(configured_publisher(conf), conf.host, methods, workers=conf.max_concurrent_migrations)
+    window = ConfirmWindow(tables, _now, window_s=conf.resize_confirm_window)
+
+    def left() -> Sequence[int]:
+        return [*mover.left(), *window.begin_due()]
+
+    return OwnWork(server, left, conductor.move_instance, conf.graceful_shutdown_timeout)
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from cloud.logs.emit import logger
@@ -19,6 +20,15 @@ Work = TypeVar("Work")
 
 def nothing(_work: Any) -> None:
     """The undo of a step that leaves nothing behind."""
+
+
+def unnoted(_work: Any, _step: str) -> None:
+    """Nobody keeps a journal."""
+
+
+def once(_work: Any, _cause: Exception, _attempt: int) -> bool:
+    """A step that has failed is not tried again."""
+    return False
 
 
 def always(_work: Any, _cause: Exception) -> bool:
@@ -58,6 +68,10 @@ class Procedure(Generic[Work]):
     steps: Sequence[Step[Work]]
     describe: Callable[[Work], Mapping[str, object]]
     """The fields that each line has beside those of the request context."""
+    before: Callable[[Work, str], None] = unnoted
+    """Told before each step does anything; what it raises lets the step fail."""
+    try_again: Callable[[Work, Exception, int], bool] = once
+    """Asked after each failed attempt at a step, with its number from 1 on; may wait before it says yes."""
     may_undo: Callable[[Work, Exception], bool] = always
     """Asked once after a failure, before anything is undone."""
     interruptions: tuple[type[Exception], ...] = ()
@@ -88,20 +102,40 @@ class Procedure(Generic[Work]):
                 return Failure(step.name, exc, is_ours=True, left=self._undo(work, self.steps[: number + 1]))
         return None
 
-    def undo(self, work: Work) -> tuple[str, ...]:
-        """Undo every step in reverse order, for work that was left behind, who knows where; what is left of it."""
-        return self._undo(work, self.steps)
+    def undo(self, work: Work, *, begin: str | None = None) -> tuple[str, ...]:
+        """Undo every step in reverse order, for work that was left behind, who knows where; what is left of it.
+
+        From `begin` on where those behind it have not run.
+        """
+        names = [step.name for step in self.steps]
+        last = len(names) if begin is None else names.index(begin) + 1
+        return self._undo(work, self.steps[:last])
 
     def _run_step(self, step: Step[Work], work: Work) -> None:
-        started_s = self._say_started(step.name, work)
+        started_s = self.clock_s()
         try:
-            step.run(work)
+            self.before(work, step.name)
+            started_s = self._say_started(step.name, work)
+            self._try(step, work)
         except self.interruptions:
             raise
         except Exception as exc:
             self._say_ended(step.name, work, started_s, exc)
             raise
         self._say_ended(step.name, work, started_s)
+
+    def _try(self, step: Step[Work], work: Work) -> None:
+        for attempt in count(1):
+            try:
+                step.run(work)
+            except self.interruptions:
+                raise
+            except Exception as exc:
+                if not self.try_again(work, exc, attempt):
+                    raise
+                self._line(work, step=step.name, cause=exc).bind(attempt=attempt).warning("step is tried again")
+            else:
+                return
 
     def _undo(self, work: Work, steps: Sequence[Step[Work]]) -> tuple[str, ...]:
         """One that fails holds up only those that wait for it, and is tried once more behind the others."""

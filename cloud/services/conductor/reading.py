@@ -22,7 +22,7 @@ CHANGED_BY_HOST = frozenset(
 STATES_SET_BY_HOST: Mapping[str, frozenset[str | None]] = MappingProxyType(
     {
         "vm_state": frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}),
-        "task_state": frozenset({None, TaskState.POWERING_OFF, TaskState.IMAGE_UPLOADING}),
+        "task_state": frozenset({None, TaskState.POWERING_OFF, TaskState.POWERING_ON, TaskState.IMAGE_UPLOADING}),
     }
 )
 """The other states are for the API and for builds: a host that could set them would have anything deleted or built."""

@@ -11,6 +11,7 @@ from cloud.db.engine import Database
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
+from cloud.db.migration_records import MigrationTable
 from cloud.db.services import ServiceTable
 
 
@@ -24,6 +25,7 @@ class Tables:
     fixed_ips: FixedIpTable
     actions: ActionTable
     compute_nodes: ComputeNodeTable
+    migrations: MigrationTable
 
     @classmethod
     def of(cls, database: Database, now: Callable[[], datetime], *, down_after_s: float) -> Self:
@@ -34,4 +36,5 @@ class Tables:
             fixed_ips=FixedIpTable(database, now),
             actions=ActionTable(database, now),
             compute_nodes=ComputeNodeTable(database, now, down_after_s=down_after_s),
+            migrations=MigrationTable(database, now),
         )

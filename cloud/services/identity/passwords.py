@@ -11,8 +11,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cloud.services.identity.throttle import ThrottledError
 
 MAX_PASSWORD_LENGTH = 4096
-WAIT_S = 10.0
-"""So long one waits for a turn."""
+WAIT_S = 5.0
+"""So long one waits for a turn; whoever asks waits longer for the answer, or the turn would be lost on nobody."""
 RETRY_S = 5
 
 

@@ -24,6 +24,7 @@ from cloud.errors import (
     UnauthorizedError,
 )
 from cloud.services.image.document import image_of, is_attribute
+from cloud.web.trust import trust
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """For each piece of what is sent or received."""
@@ -52,7 +53,7 @@ class ImageClient:
 
     def __init__(self, url: str, token: Callable[[], str], *, transfer_timeout_s: float = TRANSFER_TIMEOUT_S) -> None:
         """`url` is without a version; `token` is asked at every request."""
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False, verify=trust())
         self._token = token
         self._transfer_timeout_s = transfer_timeout_s
 

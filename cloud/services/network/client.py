@@ -26,3 +26,7 @@ class NetworkClient:
         """Take back the address, if there is one."""
         arguments = {"instance_uuid": uuid}
         self._client.call(Target("network", host), "deallocate_for_instance", arguments, timeout_s=self._timeout_s)
+
+    def dhcp_server(self, host: str) -> str:
+        """The address at which that host's nova-network tells guests theirs."""
+        return str(self._client.call(Target("network", host), "dhcp_server", timeout_s=self._timeout_s))

@@ -40,6 +40,11 @@ class NetworkManager(Manager):
         self._addresses.release_fixed_ip(instance_uuid)
         logger.bind(instance=instance_uuid).info("address of instance taken back")
 
+    @rpc_method
+    def dhcp_server(self) -> str:
+        """The address at which guests here are told theirs: the gateway's."""
+        return self._network.gateway
+
 
 def make_manager(parts: Parts) -> NetworkManager:
     """The manager as `parts.conf` says."""

@@ -17,6 +17,11 @@ class Network:
     label: str = "private"
     cidr: str = "10.0.0.0/16"
 
+    @property
+    def gateway(self) -> str:
+        """The first address, which nova-network has itself."""
+        return str(IPv4Network(self.cidr)[1])
+
 
 _DEFAULTS = Network()
 

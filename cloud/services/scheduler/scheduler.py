@@ -7,7 +7,7 @@ from itertools import compress
 
 from cloud.domain.host import BuildRequest, Candidate, HostState
 from cloud.services.scheduler.filters.filter import Filter
-from cloud.services.scheduler.filters.forced_host import ForcedHostFilter, UpFilter
+from cloud.services.scheduler.filters.forced_host import ForcedHostFilter, RequestedHostFilter, UpFilter
 from cloud.services.scheduler.filters.retry import RetryFilter
 from cloud.services.scheduler.ratios import Ratios
 from cloud.services.scheduler.weighers.weigher import Weigher
@@ -72,8 +72,9 @@ def select(states: Sequence[HostState], request: BuildRequest, rules: Rules, cha
     """Every host of `states` that passes the filters is a candidate. `chance` decides between equals.
 
     A host that an admin forces is asked for no more than FORCED_FILTERS; what may be claimed there is limited as ever.
+    One that is requested is asked for all.
     """
-    filters = rules.filters if request.forced_host is None else FORCED_FILTERS
+    filters = _filters(rules, request)
     left = list(states)
     results = []
     for each in filters:
@@ -88,6 +89,12 @@ def select(states: Sequence[HostState], request: BuildRequest, rules: Rules, cha
         for host, weight in zip(left, _weights(left, rules.weighers), strict=True)
     ]
     return Choice(len(states), tuple(results), tuple(_ordered(candidates, rules.subset_size, chance)))
+
+
+def _filters(rules: Rules, request: BuildRequest) -> Sequence[Filter]:
+    if request.forced_host is not None:
+        return FORCED_FILTERS
+    return rules.filters if request.requested_host is None else (RequestedHostFilter(), *rules.filters)
 
 
 def _ordered(candidates: list[Candidate], subset_size: int, chance: random.Random) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""What is asked of the host that an admin has named, instead of all filters: that it is that one, and up."""
+"""What is asked of a host that an admin has named: that it is that one; and instead of all filters, that it is up."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,6 +12,16 @@ class ForcedHostFilter:
 
     def passes(self, host: HostState, request: BuildRequest) -> bool:
         return host.node.host == request.forced_host
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedHostFilter:
+    """Before all the others, which are asked too."""
+
+    name: ClassVar[str] = "RequestedHost"
+
+    def passes(self, host: HostState, request: BuildRequest) -> bool:
+        return host.node.host == request.requested_host
 
 
 @dataclass(frozen=True, slots=True)

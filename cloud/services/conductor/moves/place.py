@@ -1,0 +1,116 @@
+"""Where a move goes: chosen by nova-scheduler, claimed before anything is done there, given back when it is undone."""
+
+from collections.abc import Sequence
+
+from cloud.domain.flavor import Flavor
+from cloud.domain.host import Candidate
+from cloud.domain.migration import MigrationStatus
+from cloud.errors import InstanceNotFoundError, NoRoomError, NoValidHostError
+from cloud.logs.emit import logger
+from cloud.logs.events import PROGRESS
+from cloud.logs.events import Procedure as Vocabulary
+from cloud.services.conductor.build import CLAIM_ROUNDS
+from cloud.services.conductor.moves.move import Journal, Move, OvertakenError, Scheduler, described
+from cloud.services.conductor.tables import Tables
+
+_UNDONE = (MigrationStatus.FAILED, MigrationStatus.CANCELLED, MigrationStatus.REVERTED)
+
+
+class Placing:
+    """The steps `schedule` and `claim` of every kind of move."""
+
+    def __init__(self, tables: Tables, scheduler: Scheduler, journal: Journal, vocabulary: Vocabulary) -> None:
+        self._tables = tables
+        self._scheduler = scheduler
+        self._journal = journal
+        self._vocabulary = vocabulary
+
+    def schedule(self, move: Move) -> None:
+        """NoValidHostError when no host passes."""
+        move.candidates = self._scheduler.select_hosts(move.request)
+
+    def claim(self, move: Move) -> None:
+        """On the best candidate that still has room; where others were faster, hosts are chosen anew.
+
+        The migration has the destination then. On the instance's own host, for a resize, its claim grows.
+        """
+        if self._is_claimed(move):
+            return
+        self.release(move)
+        cause = "there is no candidate"
+        # No other choice is made where one host is asked for, however often.
+        rounds = 1 if move.request.forced_host or move.request.requested_host else CLAIM_ROUNDS
+        for attempt in range(rounds):
+            if attempt > 0 or not move.candidates:
+                self.schedule(move)
+            for candidate in move.candidates:
+                try:
+                    self._claim_on(move, candidate)
+                except NoRoomError as exc:
+                    cause = move.full[candidate.host] = str(exc)
+                else:
+                    return
+            self._say_full(move, move.candidates)
+        others = f"others were faster {rounds} times; " if rounds > 1 else ""
+        raise NoValidHostError(f"no valid host: {others}{cause}")
+
+    def release(self, move: Move) -> None:
+        """Undo the claim at the destination, if there is one."""
+        host = move.migration.dest_compute
+        if host == move.source:
+            self._settle(move, move.migration.old_flavor)
+        elif host is not None:
+            self._tables.claims.release(move.uuid, host)
+
+    def release_source(self, move: Move) -> None:
+        """Give back what it had at its source, now that it is at its destination for good."""
+        if move.destination == move.source:
+            self._settle(move, move.migration.new_flavor)
+        else:
+            self._tables.claims.release(move.uuid, move.source)
+
+    def _is_claimed(self, move: Move) -> bool:
+        """By whoever had this step before; on the instance's own host that cannot be seen."""
+        host = move.migration.dest_compute
+        return host is not None and host != move.source and host in self._tables.claims.of(move.uuid)
+
+    def _claim_on(self, move: Move, candidate: Candidate) -> None:
+        node = self._tables.compute_nodes.get(candidate.host)
+        self._journal.note(move, dest_compute=candidate.host, dest_node=candidate.node, dest_host=node.host_ip)
+        wanted = move.migration.new_flavor.resources
+        if candidate.host == move.source:
+            either = wanted.or_more(move.migration.old_flavor.resources)  # it may have to be put back
+            self._tables.claims.resize(move.uuid, candidate.host, either, candidate.limits)
+        else:
+            self._tables.claims.claim(move.uuid, candidate.host, wanted, candidate.limits)
+        try:
+            self._journal.note(move)
+        except OvertakenError:
+            self._withdraw(move, candidate.host)
+            raise
+
+    def _withdraw(self, move: Move, host: str) -> None:
+        """Another mover has gone on before this one had claimed: it may not know of the claim."""
+        found = self._tables.migrations.get(move.migration.id)
+        is_known = found.dest_compute == host and not found.is_undoing and found.status not in _UNDONE
+        if host == move.source and found.status is MigrationStatus.CONFIRMED:
+            self._settle(move, move.migration.new_flavor)
+        elif host == move.source and not is_known:
+            self._settle(move, move.migration.old_flavor)
+        elif not is_known:
+            self._tables.claims.release(move.uuid, host)
+
+    def _settle(self, move: Move, flavor: Flavor) -> None:
+        """It stays on its host, and has claimed there what either flavor takes: from now on what this one takes."""
+        try:
+            self._tables.claims.resize(move.uuid, move.source, flavor.resources, None)
+        except InstanceNotFoundError:
+            return  # deleted, and its claims with it
+
+    def _say_full(self, move: Move, candidates: Sequence[Candidate]) -> None:
+        logger.bind(
+            event=self._vocabulary.event("claim", PROGRESS),
+            candidates=len(candidates),
+            full=dict(move.full),
+            **described(move),
+        ).info("candidates were full before they could be claimed")

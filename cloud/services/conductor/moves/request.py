@@ -1,0 +1,26 @@
+"""What is wanted of a host for a move whose own request is lost, as it is known from the database."""
+
+from cloud.domain.host import BuildRequest
+from cloud.domain.instance import Instance
+from cloud.domain.migration import Migration
+from cloud.services.api.system_metadata import image_properties_of, min_disk_gb_of, min_ram_mb_of
+
+
+def request_of(migration: Migration, instance: Instance) -> BuildRequest:
+    """The one that the API has made."""
+    options = migration.options
+    host = options.get("host")
+    is_forced = bool(options.get("is_forced"))
+    return BuildRequest(
+        instance_uuid=instance.uuid,
+        project_id=instance.project_id,
+        flavor=migration.new_flavor,
+        image_id=instance.image_id,
+        image_properties=image_properties_of(instance),
+        min_disk_gb=min_disk_gb_of(instance),
+        min_ram_mb=min_ram_mb_of(instance),
+        availability_zone=instance.availability_zone,
+        forced_host=host if is_forced else None,
+        requested_host=None if is_forced else host,
+        ignored_hosts=() if options.get("may_stay") else (migration.source_compute,),
+    )
