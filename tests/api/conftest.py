@@ -1,13 +1,13 @@
 """nova-api in this process, with real tables on SQLite, and in place of whom it asks something that remembers."""
 
 import asyncio
+import contextvars
 import json
-import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -18,20 +18,22 @@ from starlette.types import Scope
 
 from cloud.db.actions import ActionTable
 from cloud.db.aggregates import AggregateTable
-from cloud.db.engine import Database, open_database
+from cloud.db.engine import Database
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.flavors import FlavorTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
 from cloud.db.keypairs import KeypairTable
+from cloud.db.migration_records import MigrationTable, NewMigration
 from cloud.db.quotas import QuotaTable
-from cloud.db.schema import sync
 from cloud.db.services import ServiceTable
 from cloud.domain.caller import Caller
+from cloud.domain.expected import Expected
 from cloud.domain.flavor import Resources
 from cloud.domain.host import BuildRequest, ComputeNode
 from cloud.domain.image import ACTIVE, QUEUED, Image, NewImage
 from cloud.domain.instance import Instance, PowerState, VmState
+from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
 from cloud.errors import CloudError, ImageNotFoundError, UnauthorizedError
 from cloud.services.api.app import PUBLIC_PATHS, make_api
@@ -45,6 +47,7 @@ from cloud.web.auth import token_of
 from cloud.web.server import App
 from tests.db.conftest import LIMITS, Clock
 from tests.services.conftest import lines  # noqa: F401 - a fixture
+from tests.standing import StandingSqlite
 
 PROJECT = "6f70656e737461636b20342065766572"
 OTHER_PROJECT = "36c5c0fbb1d843b6b1b7c5b6c1d2e3f4"
@@ -102,6 +105,11 @@ class Conductor(Recorder):
     @property
     def builds(self) -> list[BuildRequest]:
         return [call[1] for call in self.calls if call[0] == "build_instance"]
+
+    @property
+    def moves(self) -> list[tuple[Any, ...]]:
+        """Of each migration that is to be carried out, its id, and what is wanted of a host if that was said."""
+        return [call[1:] for call in self.calls if call[0] == "move_instance"]
 
 
 class Images:
@@ -186,6 +194,8 @@ class Site:
     images: Images
     database: Database
     conf: cfg.ConfigOpts
+    runner: asyncio.Runner | None = None
+    """What asks from the test's own thread; others, and tests without it, make an event loop for each request."""
 
     def ask(
         self,
@@ -211,7 +221,9 @@ class Site:
                     return await client.request(method, url, headers=sent)
                 return await client.request(method, url, headers=sent, json=body)
 
-        return asyncio.run(exchange())
+        if self.runner is None or threading.current_thread() is not threading.main_thread():
+            return asyncio.run(exchange())
+        return self.runner.run(exchange(), context=contextvars.copy_context())
 
     def get(self, path: str, version: str | None = None, *, token: str = MEMBER, status: int = 200) -> Any:
         """What a GET answers; of /v2 without a version, of /v2.1 with one."""
@@ -261,6 +273,44 @@ class Site:
     def running(self, name: str = "vm1", *, token: str = MEMBER, **changes: Any) -> Instance:
         return self.run(self.boot(name, token=token), **changes)
 
+    def migrating(self, instance: Instance, kind: MigrationType = MigrationType.LIVE, **changes: Any) -> Migration:
+        """A migration of the instance as a conductor has left it; `changes` are fields of its row."""
+        new = NewMigration(
+            instance_uuid=instance.uuid,
+            type=kind,
+            request_id="req-1",
+            source_compute=str(instance.host),
+            source_node=instance.node,
+            old_flavor=changes.pop("old_flavor", instance.flavor),
+            new_flavor=changes.pop("new_flavor", instance.flavor),
+            old_vm_state=instance.vm_state,
+        )
+        now = {"task_state": instance.task_state}
+        migration, _ = self.parts.migrations.begin(new, now, Expected())
+        return self.parts.migrations.update(migration.id, changes)
+
+    def resized(self, *, old: str = "1", new: str = "2", **changes: Any) -> tuple[Instance, Migration]:
+        """A server that was resized from HostC to HOST, which waits to be confirmed or reverted."""
+        flavors = self.parts.flavors
+        kept: dict[str, Any] = {"flavor": flavors.get(new), "vm_state": VmState.RESIZED}
+        instance = self.running(**{**kept, **changes})
+        migration = self.migrating(
+            replace(instance, host="HostC", node="HostC.example.org", vm_state=VmState.ACTIVE),
+            MigrationType.RESIZE,
+            old_flavor=flavors.get(old),
+            new_flavor=flavors.get(new),
+            dest_compute=HOST,
+            dest_node=instance.node,
+            is_handed_over=True,
+            step="post",
+            status=MigrationStatus.FINISHED,
+        )
+        return instance, migration
+
+    def down(self, host: str = HOST) -> None:
+        """Have nova-compute of `host` be taken for down."""
+        self.parts.services.force_down(host, "nova-compute", is_forced=True)
+
     def meanwhile(self, monkeypatch: pytest.MonkeyPatch, write: Callable[[Instance], Mapping[str, Any]]) -> None:
         """Have somebody else change the next instance that is read, just after that."""
         get = InstanceTable.get
@@ -275,22 +325,7 @@ class Site:
 
     def report(self, host: str = HOST, zone: str = ZONE) -> None:
         """Have nova-compute of `host` say that it is alive, and what it has."""
-        self.parts.services.report(ServiceReport(host, "nova-compute", "compute", zone))
-        self.parts.hosts.report(
-            ComputeNode(
-                host=host,
-                node=f"{host}.example.org",
-                total=Resources(8192, 8, 100),
-                used=Resources(0, 0, 0),
-                hypervisor_type="simulated",
-                hypervisor_version=1000000,
-                cpu_info={"arch": "x86_64"},
-                host_ip="10.0.1.2",
-                running_vms=0,
-                free_disk_gb=90,
-                updated_at=self.clock(),
-            )
-        )
+        report(self.parts, host, zone)
 
 
 def make_conf(**values: object) -> cfg.ConfigOpts:
@@ -312,31 +347,73 @@ def clock() -> Clock:
     return Clock()
 
 
+class PartsOfTheTest:
+    """Those of the test that runs: an application's routes take longer to make than most tests do, so it is one."""
+
+    def __init__(self) -> None:
+        self.current: ApiParts | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What stands through a run of tests, and keeps nothing of any."""
+
+    database: StandingSqlite
+    parts: PartsOfTheTest
+    app: App
+    runner: asyncio.Runner
+    """An event loop with threads that wait for work."""
+
+
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with our tables and the flavors of old, which tests copy: migrations take longer than most of them."""
-    path = tmp_path_factory.mktemp("api") / "nova.db"
-    with open_database(f"sqlite:///{path}", LIMITS) as database:
-        sync(database)
-        FlavorTable(database, Clock()).seed()
-    return path
+def stage() -> Iterator[Stage]:
+    parts = PartsOfTheTest()
+    parts.current = make_parts(cast("Database", None), Clock(), make_conf())
+    app = make_api(cast("ApiParts", parts), authenticate)
+    with StandingSqlite(LIMITS, fill) as database, asyncio.Runner() as runner:
+        yield Stage(database, parts, app, runner)
+
+
+def fill(database: Database) -> None:
+    """The flavors of old, and one compute host that is up."""
+    parts = make_parts(database, Clock(), make_conf())
+    parts.flavors.seed()
+    report(parts)
 
 
 @pytest.fixture
-def site(tmp_path: Path, empty_database: Path, clock: Clock) -> Iterator[Site]:
+def site(stage: Stage, clock: Clock) -> Site:
     """nova-api with five flavors, one image, and one compute host that is up."""
-    path = tmp_path / "nova.db"
-    shutil.copyfile(empty_database, path)
-    with open_database(f"sqlite:///{path}", LIMITS) as database:
-        site = make_site(database, clock, make_conf())
-        site.report()
-        yield site
+    database = stage.database.restored()
+    parts = stage.parts.current = make_parts(database, clock, make_conf())
+    return replace(site_of(parts, database, clock, stage.app), runner=stage.runner)
 
 
-def make_site(database: Database, clock: Clock, conf: cfg.ConfigOpts) -> Site:
-    """nova-api on a database that has its tables."""
-    conductor, compute, images = Conductor(), Recorder(), Images()
-    parts = ApiParts(
+def make_site(database: Database, clock: Clock) -> Site:
+    """nova-api on a database of its own, which has its tables."""
+    parts = make_parts(database, clock, make_conf())
+    return site_of(parts, database, clock, make_api(parts, authenticate))
+
+
+def site_of(parts: ApiParts, database: Database, clock: Clock, app: App) -> Site:
+    return Site(
+        app=app,
+        parts=parts,
+        clock=clock,
+        conductor=cast("Conductor", parts.conductor),
+        compute=cast("Recorder", parts.compute),
+        images=cast("Images", parts.images),
+        database=database,
+        conf=parts.conf,
+    )
+
+
+def make_parts(database: Database, clock: Clock, conf: cfg.ConfigOpts) -> ApiParts:
+    """Real tables, and in place of whom nova-api asks something that remembers."""
+    return ApiParts(
         conf=conf,
         instances=InstanceTable(database, clock),
         actions=ActionTable(database, clock),
@@ -347,8 +424,28 @@ def make_site(database: Database, clock: Clock, conf: cfg.ConfigOpts) -> Site:
         hosts=ComputeNodeTable(database, clock, down_after_s=60),
         services=ServiceTable(database, clock, down_after_s=60),
         fixed_ips=FixedIpTable(database, clock),
-        conductor=cast("ConductorClient", conductor),
-        compute=cast("ComputeClient", compute),
-        images=cast("ImageClient", images),
+        migrations=MigrationTable(database, clock),
+        conductor=cast("ConductorClient", Conductor()),
+        compute=cast("ComputeClient", Recorder()),
+        images=cast("ImageClient", Images()),
     )
-    return Site(make_api(parts, authenticate), parts, clock, conductor, compute, images, database, conf)
+
+
+def report(parts: ApiParts, host: str = HOST, zone: str = ZONE) -> None:
+    """Have nova-compute of `host` say that it is alive, and what it has."""
+    parts.services.report(ServiceReport(host, "nova-compute", "compute", zone))
+    parts.hosts.report(
+        ComputeNode(
+            host=host,
+            node=f"{host}.example.org",
+            total=Resources(8192, 8, 100),
+            used=Resources(0, 0, 0),
+            hypervisor_type="simulated",
+            hypervisor_version=1000000,
+            cpu_info={"arch": "x86_64"},
+            host_ip="10.0.1.2",
+            running_vms=0,
+            free_disk_gb=90,
+            updated_at=datetime.now(UTC),
+        )
+    )

@@ -20,7 +20,9 @@ from requests import Request
 from cloud.db.instances import NewInstance
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.flavor import Flavor
+from cloud.domain.instance import TaskState, VmState
 from cloud.domain.keypair import NewKeypair
+from cloud.domain.migration import MigrationStatus, MigrationType
 from cloud.logs.emit import request_context
 from cloud.services.api.system_metadata import with_tags
 from cloud.web.server import App
@@ -50,10 +52,16 @@ Document = Mapping[str, Any]
 
 SERVER = "9168b536-cd40-4630-b43f-b259807c6e87"
 STOPPED = "4e8e5957-649f-477b-9e5b-f1f75b21c03c"
+RESIZED = "5c1f1a44-1f0e-4a67-8a3d-0b6f0a0d7a11"
+MIGRATING = "b7a1c6de-35c9-4b7a-9a55-6f2d1a1c9e02"
+BROKEN = "c3d2b8aa-6d1f-4c0a-8f5e-2b7c9e4d1f03"
+"""On a host that is down."""
 OTHERS = "a0c5a2a4-3f0c-4b0e-9c5c-6f1d1f1d1f1d"
 DELETED = "0d8fb9e4-5a1b-4c3d-8e7f-112233445566"
 PRIVATE_FLAVOR = "private1"
 SPARE_HOST = "HostC"
+BROKEN_HOST = "HostD"
+MIGRATION_ID = "1"
 KEY = "role"
 """Of whatever has keys: a server, an image, a flavor."""
 TAG = "blue"
@@ -61,7 +69,8 @@ REQUEST_ID = "req-7d2c1e5e-7b0a-4c3f-9d3e-0f1e2d3c4b5a"
 
 _FLAVORS = ["1", PRIVATE_FLAVOR]
 _KNOWN_IN_PATHS: Mapping[str, list[str]] = {
-    "server_id": [SERVER, STOPPED, OTHERS, DELETED],
+    "server_id": [SERVER, STOPPED, RESIZED, MIGRATING, BROKEN, OTHERS, DELETED],
+    "migration_id": [MIGRATION_ID],
     "uuid": [SERVER, DELETED],
     "request_id": [REQUEST_ID],
     "flavorid": _FLAVORS,
@@ -90,6 +99,7 @@ _KNOWN_IN_BODIES: Mapping[str, list[Any]] = {
     "same_host": [SERVER],
     "different_host": [SERVER],
     "host": [HOST, SPARE_HOST],
+    "block_migration": ["auto", False],
     "binary": ["nova-compute"],
     "tenant": [PROJECT, OTHER_PROJECT],
     "disabled_reason": ["a disk is broken"],
@@ -106,6 +116,12 @@ _KNOWN_IN_QUERIES: Mapping[str, list[str]] = {
     "start": ["2014-10-01T00:00:00"],
     "end": ["2014-11-01T00:00:00"],
     "detailed": ["1"],
+    "host": [HOST, BROKEN_HOST],
+    "status": ["running", "finished"],
+    "hidden": ["0", "1"],
+    "instance_uuid": [MIGRATING],
+    "source_compute": [HOST],
+    "migration_type": ["live-migration", "resize"],
 }
 _ACTIONS = frozenset({"FlavorAction", "AggregateAction", "HostUpdate", "ServerAction"})
 """Bodies of one key, which says what is to be done."""
@@ -138,6 +154,11 @@ _LISTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "sort_key": ("name", "memory_mb"),
         "sort_dir": ("desc",),
     },
+    "GET /os-migrations": {
+        "limit": ("1", "0"),
+        "marker": (MIGRATION_ID,),
+        "cell_name": ("nova",),
+    },
     "GET /images": {
         "limit": ("1", "0"),
         "marker": (CIRROS,),
@@ -163,7 +184,8 @@ def plant(site: Site) -> None:
         parts.flavors.set_extra_specs(flavorid, {KEY: "web"})
     flavor = parts.flavors.get("1")
     unlimited = QuotaLimits(-1, -1, -1)
-    for uuid, project in ((SERVER, PROJECT), (STOPPED, PROJECT), (OTHERS, OTHER_PROJECT), (DELETED, PROJECT)):
+    theirs = [(uuid, PROJECT) for uuid in (SERVER, STOPPED, RESIZED, MIGRATING, BROKEN, DELETED)]
+    for uuid, project in (*theirs, (OTHERS, OTHER_PROJECT)):
         new = NewInstance(
             uuid=uuid,
             project_id=project,
@@ -184,6 +206,7 @@ def plant(site: Site) -> None:
         site.clock.advance(1)
     site.run(parts.instances.get(STOPPED), vm_state="stopped", power_state=4)
     parts.instances.delete(DELETED)
+    _plant_moves(site)
     for user in ("joecool", "admin"):
         parts.keypairs.create(NewKeypair(user, "key1", "ssh", FINGERPRINT, ED25519))
     parts.aggregates.create("agg1", ZONE)
@@ -191,6 +214,18 @@ def plant(site: Site) -> None:
     parts.aggregates.add_host(1, HOST)
     site.images.images = {CIRROS: image(CIRROS, properties={KEY: "web"})}
     site.compute.answers |= {"host_uptime": " 12:00 up 3 days", "get_console_output": "login:"}
+
+
+def _plant_moves(site: Site) -> None:
+    """A live migration that runs, a resize that waits, and a server on a host that is down."""
+    parts = site.parts
+    moving = parts.instances.update(MIGRATING, {"task_state": TaskState.MIGRATING})
+    site.migrating(moving, status=MigrationStatus.RUNNING, dest_compute=SPARE_HOST)
+    resized = parts.instances.update(RESIZED, {"vm_state": VmState.RESIZED})
+    site.migrating(resized, MigrationType.RESIZE, status=MigrationStatus.FINISHED, dest_compute=SPARE_HOST)
+    site.report(BROKEN_HOST)
+    site.down(BROKEN_HOST)
+    parts.instances.update(BROKEN, {"host": BROKEN_HOST})
 
 
 def without_unknown_keys(document: Document) -> dict[str, Any]:

@@ -1,24 +1,20 @@
 """nova-api as a daemon runs it: a port, a database, and stopping."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import cast
 
 import httpx
 import pytest
 
-from cloud.db.engine import Database, open_database
+from cloud.db.engine import Database
 from cloud.rpc.client import RpcClient
 from cloud.services.api.manager import make_manager
 from cloud.services.manager import ManagerError, Parts
-from tests.api.conftest import make_conf
-from tests.db.conftest import LIMITS
+from tests.api.conftest import Stage, make_conf
 
 
 @pytest.fixture
-def database(empty_database: Path) -> Iterator[Database]:
-    with open_database(f"sqlite:///{empty_database}", LIMITS) as database:
-        yield database
+def database(stage: Stage) -> Database:
+    return stage.database.restored()
 
 
 def parts(database: Database | None, **options: object) -> Parts:

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
 from cloud.errors import BadRequestError
-from cloud.services.api.body import Body, Flag, Name, Since, Text, WholeNumber, parse
+from cloud.services.api.body import Body, Flag, Name, Since, Text, Until, WholeNumber, parse
 from cloud.services.api.versions import V2, V2_1, V2_18, V2_19, V2_30, Version
 from cloud.web.app import validation_message
 
@@ -38,6 +38,26 @@ def test_a_later_key_is_refused_before_its_version(version: Version) -> None:
     with pytest.raises(RequestValidationError) as caught:
         parse(Thing, b'{"name": "a", "note": "n"}', version)
     assert validation_message(caught.value) == "invalid input for the body: note is not known before version 2.19"
+
+
+class Move(Body):
+    is_shared: Annotated[Flag, Until(V2_19)] = Field(False, alias="isShared")
+
+
+@pytest.mark.parametrize("version", [V2, V2_1, V2_18])
+def test_a_key_that_went_with_a_version_is_needed_before_it(version: Version) -> None:
+    assert parse(Move, b'{"isShared": true}', version).is_shared
+    with pytest.raises(RequestValidationError) as caught:
+        parse(Move, b"{}", version)
+    message = "invalid input for the body: isShared is needed before version 2.19, and not known since"
+    assert validation_message(caught.value) == message
+
+
+@pytest.mark.parametrize("version", [V2_19, V2_30])
+def test_a_key_that_went_with_a_version_is_refused_since(version: Version) -> None:
+    assert not parse(Move, b"{}", version).is_shared
+    with pytest.raises(RequestValidationError):
+        parse(Move, b'{"isShared": true}', version)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Requests that schemathesis makes of the OpenAPI document: whatever is asked, the answer is nova's and no defect."""
 
-import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +9,12 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, Phase, given, settings
 from starlette.responses import JSONResponse
 
-from cloud.db.engine import open_database
 from cloud.services.api.app import ROUTERS, make_api
-from tests.api.conftest import Site, authenticate, make_conf, make_site
+from tests.api.conftest import Site, authenticate, fill, make_site
 from tests.api.generated_requests import Aimed, PlantedSite, aimed_at, complaints, plant
 from tests.db.conftest import LIMITS, Clock
 from tests.services.said import Line
+from tests.standing import StandingSqlite
 
 EXAMPLES = 6
 """Of each call; each is sent in three versions by two callers."""
@@ -26,14 +24,11 @@ UNSUPPORTED = frozenset({f"GET /os-hosts/{{host}}/{verb}" for verb in ("startup"
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[PlantedSite]:
-    path = tmp_path_factory.mktemp("planted") / "nova.db"
-    shutil.copyfile(empty_database, path)
-    with open_database(f"sqlite:///{path}", LIMITS) as database:
-        site = make_site(database, Clock(), make_conf())
-        site.report()
+def planted() -> Iterator[PlantedSite]:
+    with StandingSqlite(LIMITS, fill) as standing:
+        site = make_site(standing.restored(), Clock())
         plant(site)
-        yield PlantedSite(site, path)
+        yield PlantedSite(site, standing.path)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ FOR_THE_PROJECT: list[Row] = [
     ("servers:console_output", "POST", ACTION, {"os-getConsoleOutput": {}}, 200),
     ("servers:create_image", "POST", ACTION, {"createImage": {"name": "a"}}, 202),
     ("servers:rebuild", "POST", ACTION, {"rebuild": {"imageRef": CIRROS}}, 202),
+    ("servers:resize", "POST", ACTION, {"resize": {"flavorRef": "2"}}, 202),
     ("servers:lock", "POST", ACTION, {"lock": None}, 202),
     ("servers:unlock", "POST", ACTION, {"unlock": None}, 202),
     ("server_metadata:list", "GET", f"{ITEM}/metadata", None, 200),
@@ -55,6 +56,15 @@ FOR_ADMINS: list[Row] = [
     ("servers:create:forced_host", "POST", "/servers", FORCED, 202),
 ]
 ELSEWHERE = {
+    "servers:confirm_resize",  # test_resized
+    "servers:revert_resize",
+    "servers:migrate",  # test_migrate
+    "servers:migrate_live",  # test_live_migrate
+    "servers:evacuate",  # test_evacuate
+    "server_migrations:list",  # test_server_migrations
+    "server_migrations:show",
+    "server_migrations:force_complete",
+    "server_migrations:delete",
     "servers:show:extended_attributes",  # test_servers_show
     "servers:show:host_status",  # test_versions
     "servers:unlock:override",  # test_server_actions

@@ -1,11 +1,13 @@
 """An identity service with users whose passwords are known."""
 
+from collections.abc import MutableMapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import httpx
 from argon2 import PasswordHasher
+from starlette.types import Receive, Send
 
 from cloud.db.engine import Database
 from cloud.db.users import NewUser
@@ -13,7 +15,7 @@ from cloud.domain.identity import Assignment, Project, Role, User
 from cloud.services.identity.app import make_identity_app
 from cloud.services.identity.catalog import Catalog, Endpoint
 from cloud.services.identity.identity import Settings, make_identity
-from cloud.web.server import HttpServer, Listen
+from cloud.web.server import App, HttpServer, Listen
 
 KEY = bytes(range(32))
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -40,14 +42,48 @@ class Seconds:
         return self.now_s
 
 
+class Front:
+    """A server for one site after the other: to stop one takes longer than most tests do."""
+
+    def __init__(self) -> None:
+        self._app: App | None = None
+
+        async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":  # each site ends before this does
+                return
+            if self._app is None:
+                raise RuntimeError("cannot answer a request: no test runs")
+            await self._app(scope, receive, send)
+
+        self.server = HttpServer(serve, Listen("127.0.0.1", 0))
+
+    def show(self, app: App | None) -> None:
+        """Have `app` answer from now on; None: nobody."""
+        self._app = app
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.server.stop()
+
+
 class Site:
     """`admin` is admin in project `admin`; `alice` is member of `red`, `bob` of `blue`. Passwords are the names, -pw."""
 
-    def __init__(self, database: Database, now: Now, *, hasher: PasswordHasher = CHEAP) -> None:
+    def __init__(
+        self, database: Database, now: Now, *, hasher: PasswordHasher = CHEAP, front: Front | None = None
+    ) -> None:
+        """`front` stands already; without it the site has a server of its own."""
         self.seconds = Seconds()
         catalog = Catalog("RegionOne", ENDPOINTS, lambda: PUBLIC_URL)
         self.identity = make_identity(database, Settings(KEY), catalog, now=now, clock_s=self.seconds, hasher=hasher)
-        self.server = HttpServer(make_identity_app(self.identity, PUBLIC_URL), Listen("127.0.0.1", 0))
+        app = make_identity_app(self.identity, PUBLIC_URL)
+        self._front = front
+        if front is not None:
+            front.show(app)
+        self.server = HttpServer(app, Listen("127.0.0.1", 0)) if front is None else front.server
         self.http = httpx.Client(base_url=self.server.url, trust_env=False, timeout=20)
         self.roles = {name: self.identity.roles.create(name) for name in ("admin", "member")}
         self.projects = {
@@ -104,9 +140,13 @@ class Site:
         return answer.status_code == 200
 
     def __enter__(self) -> Self:
-        self.server.start()
+        if self._front is None:
+            self.server.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self.http.close()
-        self.server.stop()
+        if self._front is None:
+            self.server.stop()
+        else:
+            self._front.show(None)

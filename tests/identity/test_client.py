@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from tests.services.said import Line
 from tests.waiting import wait_until
 
 
-def client_of(site: Site, seconds: Seconds, given: str = "alice-pw", project: str = "red") -> IdentityClient:
-    return IdentityClient(site.server.url, "alice", given, project, clock_s=seconds)
+def client_of(
+    site: Site, seconds: Seconds, given: str = "alice-pw", project: str = "red", **options: Any
+) -> IdentityClient:
+    return IdentityClient(site.server.url, "alice", given, project, clock_s=seconds, **options)
 
 
 def answered(lines: list[Line]) -> int:
@@ -91,14 +94,35 @@ def test_service_that_is_away_is_told(seconds: Seconds) -> None:
     client.close()
 
 
-def test_service_that_lets_one_wait_is_not_there_for_now(local_site: Site, seconds: Seconds) -> None:
+def test_one_comes_again_when_told_to_and_signs_in_then(local_site: Site, seconds: Seconds) -> None:
     for _ in range(10):
         local_site.sign_in("alice", password="wrong")
-    client = client_of(local_site, seconds)
+    waited: list[float] = []
+
+    def wait(pause_s: float) -> None:
+        waited.append(pause_s)
+        seconds.now_s += pause_s
+        local_site.seconds.now_s += pause_s
+
+    client = client_of(local_site, seconds, wait=wait)
+    assert local_site.is_good(client.token())
+    assert 3 <= sum(waited) <= 20
+    client.close()
+
+
+def test_service_that_lets_one_wait_for_too_long_is_not_there_for_now(local_site: Site, seconds: Seconds) -> None:
+    for _ in range(10):
+        local_site.sign_in("alice", password="wrong")
+    waited: list[float] = []
+
+    def wait(pause_s: float) -> None:  # the service's clock stands still
+        waited.append(pause_s)
+        seconds.now_s += pause_s
+
+    client = client_of(local_site, seconds, wait=wait)
     with pytest.raises(IdentityUnavailableError, match="the identity service answers 429"):
         client.token()
-    local_site.seconds.now_s += 6
-    assert local_site.is_good(client.token())
+    assert 100 < sum(waited) < 120
     client.close()
 
 

@@ -1,5 +1,5 @@
 """nova-api, as the tests of its resources have it."""
 
-from tests.api.conftest import clock, empty_database, site
+from tests.api.conftest import clock, site, stage
 
-__all__ = ["clock", "empty_database", "site"]
+__all__ = ["clock", "site", "stage"]

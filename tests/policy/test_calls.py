@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from cloud.services.api.app import ROUTERS
+from cloud.services.api.server_actions import ACTIONS as SERVER_ACTIONS
 from tests.api.conftest import ADMIN, CIRROS, HOST, MEMBER, NOBODY, OTHER, PROJECT, Site
 
 STRANGER = "nobody-knows"
@@ -31,6 +32,8 @@ MEMBERS = For(REFUSED, LET_IN, LET_IN)
 """Of the project that they ask about, which is their own."""
 OWNERS = For(REFUSED, LET_IN, UNSEEN)
 """Of a server, which nobody else knows of."""
+ADMINS_OF_IT = For(REFUSED, REFUSED, UNSEEN)
+"""What is a server's and admins' alone."""
 PROJECT_MEMBERS = For(REFUSED, LET_IN, REFUSED)
 """Of a project that the path names."""
 ADMINS = For(REFUSED, REFUSED, REFUSED)
@@ -61,6 +64,10 @@ CALLS: Mapping[str, tuple[For, Any]] = {
     "GET /servers/{server_id}/tags/{tag}": (OWNERS, None),
     "PUT /servers/{server_id}/tags/{tag}": (OWNERS, None),
     "DELETE /servers/{server_id}/tags/{tag}": (OWNERS, None),
+    "GET /servers/{server_id}/migrations": (ADMINS_OF_IT, None),
+    "GET /servers/{server_id}/migrations/{migration_id}": (ADMINS_OF_IT, None),
+    "POST /servers/{server_id}/migrations/{migration_id}/action": (ADMINS_OF_IT, {"force_complete": None}),
+    "DELETE /servers/{server_id}/migrations/{migration_id}": (ADMINS_OF_IT, None),
     "GET /servers/{uuid}/os-instance-actions": (OWNERS, None),
     "GET /servers/{uuid}/os-instance-actions/{request_id}": (OWNERS, None),
     "GET /flavors": (USERS, None),
@@ -116,6 +123,7 @@ CALLS: Mapping[str, tuple[For, Any]] = {
     "PUT /os-services/disable-log-reason": (ADMINS, {**SERVICE, "disabled_reason": "disk swap"}),
     "PUT /os-services/force-down": (ADMINS, {**SERVICE, "forced_down": True}),
     "DELETE /os-services/{service_id}": (ADMINS, None),
+    "GET /os-migrations": (ADMINS, None),
     "GET /limits": (MEMBERS, None),
     "GET /os-quota-sets/{project_id}": (PROJECT_MEMBERS, None),
     "GET /os-quota-sets/{project_id}/defaults": (USERS, None),
@@ -138,7 +146,10 @@ ACTIONS: Mapping[str, tuple[For, Any]] = {
     "rebuild": (OWNERS, {"imageRef": CIRROS}),
     "lock": (OWNERS, None),
     "unlock": (OWNERS, None),
-    "os-resetState": (For(REFUSED, REFUSED, UNSEEN), {"state": "active"}),
+    "resize": (OWNERS, {"flavorRef": "2"}),
+    "os-resetState": (ADMINS_OF_IT, {"state": "active"}),
+    "os-migrateLive": (ADMINS_OF_IT, {"host": None, "block_migration": "auto"}),
+    "migrate": (ADMINS_OF_IT, None),
 }
 """What is done to a server by POST /servers/{server_id}/action."""
 
@@ -174,6 +185,9 @@ def test_who_is_let_in(site: Site, call: str) -> None:
     names = {"server_id": server.uuid, "uuid": server.uuid, "image_id": CIRROS, "host": HOST, "project_id": PROJECT}
     names |= {"key": "a", "name": "k1", "network": "private", "tag": "a", "request_id": "req-1", "pattern": "Host"}
     names |= {"flavorid": "1", "aggregate_id": "1", "hypervisor_id": "1", "service_id": "1", "alias": "os-hosts"}
+    names |= {"migration_id": str(site.migrating(server, status="running").id)}
+    if "migrations" in path:
+        site.parts.instances.update(server.uuid, {"task_state": "migrating"})
     site.compute.answers["host_uptime"] = "up"
     query = "?start=2014-10-16T00:00:00" if "usage" in path else ""
     check(site, method, path.format(**names) + query, body, expected)
@@ -185,3 +199,20 @@ def test_who_is_let_in_to_an_action(site: Site, action: str) -> None:
     server = site.running()
     site.compute.answers["get_console_output"] = "booted"
     check(site, "POST", f"/servers/{server.uuid}/action", {action: argument}, expected)
+
+
+@pytest.mark.parametrize("action", ["confirmResize", "revertResize"])
+def test_who_is_let_in_to_the_end_of_a_resize(site: Site, action: str) -> None:
+    server, _ = site.resized()
+    check(site, "POST", f"/servers/{server.uuid}/action", {action: None}, OWNERS)
+
+
+def test_who_is_let_in_to_evacuation(site: Site) -> None:
+    site.report("HostC")
+    server = site.running()
+    site.down()
+    check(site, "POST", f"/servers/{server.uuid}/action", {"evacuate": {"host": "HostC"}}, ADMINS_OF_IT)
+
+
+def test_every_action_is_tried() -> None:
+    assert ACTIONS.keys() | {"confirmResize", "revertResize", "evacuate"} == SERVER_ACTIONS.keys()

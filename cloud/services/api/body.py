@@ -31,28 +31,36 @@ class Since:
     version: Version
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Beside the type of a field: the version that it went with. Before that it is needed."""
+
+    version: Version
+
+
 class Body(BaseModel):
     """The root of what clients send. Keys that a version does not know are refused, in the API of 2014 passed over."""
 
     model_config = ConfigDict(strict=True, frozen=True, populate_by_name=False)
     _since: ClassVar[Mapping[str, Version]] = {}
+    _until: ClassVar[Mapping[str, Version]] = {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls._since = {
-            field.alias or name: mark.version
-            for name, field in cls.model_fields.items()
-            for mark in field.metadata
-            if isinstance(mark, Since)
-        }
+        marks = [(field.alias or name, mark) for name, field in cls.model_fields.items() for mark in field.metadata]
+        cls._since = {key: mark.version for key, mark in marks if isinstance(mark, Since)}
+        cls._until = {key: mark.version for key, mark in marks if isinstance(mark, Until)}
 
     @model_validator(mode="before")
     @classmethod
-    def _without_later_keys(cls, values: Any, info: ValidationInfo) -> Any:
-        if not (cls._since and isinstance(values, dict) and info.context):
+    def _with_its_versions_keys(cls, values: Any, info: ValidationInfo) -> Any:
+        if not ((cls._since or cls._until) and isinstance(values, dict) and info.context):
             return values
         version = info.context["version"]
+        for key, until in cls._until.items():
+            if (key in values) is (version >= until):
+                raise ValueError(f"{key} is needed before version {until}, and not known since")
         later = {key for key, since in cls._since.items() if key in values and version < since}
         if later and version > V2:
             raise ValueError(f"{min(later)} is not known before version {cls._since[min(later)]}")

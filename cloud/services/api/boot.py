@@ -20,7 +20,6 @@ from cloud.domain.keypair import Keypair
 from cloud.errors import (
     BadRequestError,
     CloudError,
-    FlavorNotFoundError,
     InstanceNotFoundError,
     InstanceStateError,
     NotFoundError,
@@ -34,6 +33,7 @@ from cloud.services.api.boot_checks import (
     check_networks,
     check_security_groups,
     root_image,
+    usable_flavor,
     usable_image,
 )
 from cloud.services.api.call import Call
@@ -74,7 +74,7 @@ def boot(call: Call, body: CreateServer) -> Booted:
     server = body.server
     counts = _counts(server)
     place = _place(call, server.availability_zone)
-    flavor = _flavor(call, server.flavor_ref)
+    flavor = usable_flavor(call, server.flavor_ref)
     if server.block_device_mapping:
         raise BadRequestError("cannot use block_device_mapping: this cloud has no volumes to boot from")
     check_networks(server.networks)
@@ -137,13 +137,6 @@ def _place(call: Call, text: str | None) -> _Place:
     return _Place(zone, None)
 
 
-def _flavor(call: Call, flavorid: str) -> Flavor:
-    try:
-        return call.parts.flavors.get(flavorid, call.seen_project)
-    except FlavorNotFoundError as exc:
-        raise BadRequestError(f"cannot use flavor {flavorid}: there is none") from exc
-
-
 def _keypair(call: Call, name: str | None) -> Keypair | None:
     if name is None:
         return None
@@ -183,9 +176,7 @@ def _create(call: Call, wanted: _Wanted, counts: range, quota: QuotaLimits) -> S
         count = max(least, min(count, _room(call, wanted.flavor, quota, count)))
     system_metadata = _system_metadata(wanted)
     while True:
-        new = [
-            _new_instance(call, wanted, system_metadata, index, is_one_of_many=count > 1) for index in range(count)
-        ]
+        new = [_new_instance(call, wanted, system_metadata, index, is_one_of_many=count > 1) for index in range(count)]
         try:
             return call.parts.instances.create(new, quota)
         except QuotaError:

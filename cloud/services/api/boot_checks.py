@@ -7,7 +7,7 @@ from uuid import UUID
 from cloud.db.quotas import UNLIMITED
 from cloud.domain.flavor import Flavor
 from cloud.domain.image import ACTIVE, Image
-from cloud.errors import BadRequestError, ImageNotFoundError, QuotaError
+from cloud.errors import BadRequestError, FlavorNotFoundError, ImageNotFoundError, QuotaError
 from cloud.services.api.call import Call
 from cloud.services.api.server_bodies import BlockDevice, InjectedFile, RequestedNetwork, SecurityGroup, is_uuid
 
@@ -15,6 +15,14 @@ MAX_FILES_BYTES = 256 << 10
 """Of all injected files together, as they come: they travel with the instance."""
 _GIB = 1 << 30
 _DEFAULT_GROUP = "default"
+
+
+def usable_flavor(call: Call, flavorid: str) -> Flavor:
+    """The flavor; BadRequestError where there is none, or none that the caller may use."""
+    try:
+        return call.parts.flavors.get(flavorid, call.seen_project)
+    except FlavorNotFoundError as exc:
+        raise BadRequestError(f"cannot use flavor {flavorid}: there is none") from exc
 
 
 def usable_image(call: Call, image_id: str, flavor: Flavor) -> Image:

@@ -78,6 +78,7 @@ EXTENSIONS = (
     Extension(
         "os-console-output", "ConsoleOutput", "os-console-output/api/v2", "2011-12-08", "What a server's console says."
     ),
+    Extension("os-evacuate", "Evacuate", "evacuate/api/v2", "2013-01-06", "Servers made anew whose host is broken."),
     Extension(
         "os-extended-hypervisors",
         "ExtendedHypervisors",
@@ -143,6 +144,7 @@ EXTENSIONS = (
         "What has been asked of a server, and what came of it.",
     ),
     Extension("os-keypairs", "Keypairs", "keypairs/api/v1.1", "2011-08-08", "The public keys of users."),
+    Extension("os-migrations", "Migrations", "migrations/api/v2.0", "2013-05-30", "Servers' moves between hosts."),
     Extension(
         "os-multiple-create", "MultipleCreate", "multiplecreate/api/v1.1", "2012-08-07", "Several servers at a time."
     ),

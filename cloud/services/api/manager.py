@@ -10,6 +10,7 @@ from cloud.db.flavors import FlavorTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
 from cloud.db.keypairs import KeypairTable
+from cloud.db.migration_records import MigrationTable
 from cloud.db.quotas import QuotaTable, configured_quotas
 from cloud.db.services import ServiceTable
 from cloud.services.api.app import PUBLIC_PATHS, make_api
@@ -72,6 +73,7 @@ def api_parts_of(parts: Parts) -> ApiParts:
         ),
         services=ServiceTable(database, now, down_after_s=conf.service_down_time),
         fixed_ips=FixedIpTable(database, now),
+        migrations=MigrationTable(database, now),
         conductor=ConductorClient(parts.client),
         compute=ComputeClient(parts.client),
         images=ImageClient(conf.image.url, caller_token),

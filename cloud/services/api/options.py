@@ -16,6 +16,11 @@ _API_OPTIONS: Sequence[cfg.Opt] = (
         schemes=["http", "https"],
         help="How links in answers begin, where clients reach nova-api by another address than they say.",
     ),
+    cfg.BoolOpt(
+        "allow_resize_to_same_host",
+        default=False,
+        help="Whether an instance may get another flavor on the host that it is on; else it goes to another one.",
+    ),
     cfg.IntOpt("osapi_max_limit", default=1000, min=1, max=10_000, help="The most things in one answer."),
 )
 

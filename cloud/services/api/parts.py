@@ -11,6 +11,7 @@ from cloud.db.flavors import FlavorTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
 from cloud.db.keypairs import KeypairTable
+from cloud.db.migration_records import MigrationTable
 from cloud.db.quotas import QuotaTable
 from cloud.db.services import ServiceTable
 from cloud.services.compute.client import ComputeClient
@@ -32,6 +33,7 @@ class ApiParts:
     hosts: ComputeNodeTable
     services: ServiceTable
     fixed_ips: FixedIpTable
+    migrations: MigrationTable
     conductor: ConductorClient
     compute: ComputeClient
     images: ImageClient

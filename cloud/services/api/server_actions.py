@@ -7,7 +7,18 @@ from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field, create_model, model_validator
 from starlette.responses import Response
 
-from cloud.services.api.actions import console, lock, power, rebuild, reset_state, snapshot
+from cloud.services.api.actions import (
+    console,
+    evacuate,
+    live_migrate,
+    lock,
+    migrate,
+    power,
+    rebuild,
+    reset_state,
+    resize,
+    snapshot,
+)
 from cloud.services.api.actions.action import Action
 from cloud.services.api.body import Body, BodyOf
 from cloud.services.api.call import TheCall
@@ -17,7 +28,7 @@ router = APIRouter()
 
 ACTIONS: Mapping[str, Action] = {
     action.name: action
-    for family in (power, console, lock, reset_state, snapshot, rebuild)
+    for family in (power, console, lock, reset_state, snapshot, rebuild, live_migrate, migrate, resize, evacuate)
     for action in family.ACTIONS
 }
 """By name."""

@@ -7,8 +7,9 @@ from cloud.logs.emit import logger
 from cloud.logs.events import INSTANCE
 from cloud.rpc.errors import BusUnavailableError, NoSuchTargetError
 from cloud.services.api.call import Call
+from cloud.services.api.compute_services import is_up
+from cloud.services.api.resized import leave_resize
 from cloud.services.api.server_state import Change, hand_over, refuse_locked
-from cloud.services.api.zones import COMPUTE_BINARY
 
 _ACTION = "delete"
 _MAX_ATTEMPTS = 5
@@ -20,7 +21,7 @@ def delete_server(call: Call, instance: Instance) -> None:
     refuse_locked(call, instance)
     for _ in range(_MAX_ATTEMPTS):
         try:
-            if instance.host is None or not _is_up(call, instance.host):
+            if instance.host is None or not is_up(call, instance.host):
                 _delete_here(call, instance)
             elif instance.task_state is not TaskState.DELETING:
                 _delete_there(call, instance, instance.host)
@@ -32,6 +33,7 @@ def delete_server(call: Call, instance: Instance) -> None:
             except InstanceNotFoundError:
                 return
             continue
+        leave_resize(call, instance)
         return
     raise ConflictError(f"Cannot 'delete' instance {instance.uuid} while it is in changing states")
 
@@ -64,7 +66,3 @@ def _delete_there(call: Call, instance: Instance, host: str) -> None:
 
 def _as(instance: Instance) -> Expected:
     return Expected(vm_states=(instance.vm_state,), task_states=(instance.task_state,), host=instance.host)
-
-
-def _is_up(call: Call, host: str) -> bool:
-    return any(service.is_up for service in call.parts.services.all(host=host, binary=COMPUTE_BINARY))

@@ -8,6 +8,14 @@ from cloud.domain.instance import Instance, TaskState, VmState
 _ANY = None
 """Every task state, or none, that has no row of its own."""
 
+_RESIZING: Mapping[TaskState | None, str] = {
+    TaskState.RESIZE_PREP: "RESIZE",
+    TaskState.RESIZE_MIGRATING: "RESIZE",
+    TaskState.RESIZE_MIGRATED: "RESIZE",
+    TaskState.RESIZE_FINISH: "RESIZE",
+}
+"""Of a cold migration too, which is a resize to the same flavor."""
+
 _STATUSES: Mapping[VmState, Mapping[TaskState | None, str]] = {
     VmState.ACTIVE: {
         _ANY: "ACTIVE",
@@ -15,11 +23,12 @@ _STATUSES: Mapping[VmState, Mapping[TaskState | None, str]] = {
         TaskState.REBOOTING_HARD: "HARD_REBOOT",
         TaskState.REBUILDING: "REBUILD",
         TaskState.MIGRATING: "MIGRATING",
+        **_RESIZING,
     },
     VmState.BUILDING: {_ANY: "BUILD"},
-    VmState.STOPPED: {_ANY: "SHUTOFF"},
-    VmState.RESIZED: {_ANY: "VERIFY_RESIZE"},
-    VmState.PAUSED: {_ANY: "PAUSED"},
+    VmState.STOPPED: {_ANY: "SHUTOFF", TaskState.REBUILDING: "REBUILD", **_RESIZING},
+    VmState.RESIZED: {_ANY: "VERIFY_RESIZE", TaskState.RESIZE_REVERTING: "REVERT_RESIZE"},
+    VmState.PAUSED: {_ANY: "PAUSED", TaskState.MIGRATING: "MIGRATING"},
     VmState.SUSPENDED: {_ANY: "SUSPENDED"},
     VmState.RESCUED: {_ANY: "RESCUE"},
     VmState.ERROR: {_ANY: "ERROR", TaskState.REBUILDING: "REBUILD"},

@@ -1,7 +1,6 @@
 """An instance -> a server as the API shows it, in brief and in detail."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from cloud.services.api.zones import COMPUTE_BINARY, in_their_zones
 
 _ROOT_DEVICE = "/dev/vda"
 _FAULT_HIDES_DETAILS = 500
-_NO_HOSTNAME = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +159,13 @@ def _for_admins(call: Call, instance: Instance) -> dict[str, Any]:
         shown |= {
             "OS-EXT-SRV-ATTR:reservation_id": instance.reservation_id,
             "OS-EXT-SRV-ATTR:launch_index": instance.launch_index,
-            "OS-EXT-SRV-ATTR:hostname": hostname(instance.display_name),
+            "OS-EXT-SRV-ATTR:hostname": instance.hostname,
             "OS-EXT-SRV-ATTR:kernel_id": "",
             "OS-EXT-SRV-ATTR:ramdisk_id": "",
             "OS-EXT-SRV-ATTR:root_device_name": _ROOT_DEVICE,
             "OS-EXT-SRV-ATTR:user_data": instance.user_data,
         }
     return shown
-
-
-def hostname(name: str) -> str:
-    """A server's name as its own system may call itself (RFC 952): `Web 1` is `web-1`."""
-    return _NO_HOSTNAME.sub("", re.sub(r"[ _]", "-", name)).lower().strip(".-")[:63]
 
 
 def _reference(call: Call, kind: str, identity: str) -> dict[str, Any]:

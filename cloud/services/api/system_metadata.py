@@ -39,6 +39,15 @@ def image_properties_of(instance: Instance) -> dict[str, str]:
     }
 
 
+def min_disk_gb_of(instance: Instance) -> int:
+    """What its image needs at least, as that was said of it; 0 where nothing was."""
+    return _number(instance.system_metadata.get(f"{_IMAGE_PREFIX}min_disk"))
+
+
+def min_ram_mb_of(instance: Instance) -> int:
+    return _number(instance.system_metadata.get(f"{_IMAGE_PREFIX}min_ram"))
+
+
 def with_description(values: Mapping[str, str], description: str | None) -> dict[str, str]:
     """`values` with another description; None takes it away."""
     others = {key: value for key, value in values.items() if key != _DESCRIPTION}
@@ -70,3 +79,8 @@ def with_files(values: Mapping[str, str], files: Mapping[str, str]) -> dict[str,
     """`values` with what is to be written into the instance's disk: base64 by path."""
     others = {key: value for key, value in values.items() if key != _FILES}
     return {**others, _FILES: json.dumps(dict(files), ensure_ascii=False)} if files else others
+
+
+def _number(text: str | None) -> int:
+    """0 for what is none: properties of images may have any name, and say anything."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -108,7 +108,10 @@ CHANGES: Mapping[Version, Change] = {
     V2_11: Change("services can be forced down and say so", ("GET /os-services", "PUT /os-services/force-down")),
     V2_12: Change("virtual interfaces say their network"),
     V2_13: Change("server groups say their project and user"),
-    V2_14: Change("evacuate finds out itself whether storage is shared, and gives no password back"),
+    V2_14: Change(
+        "evacuate finds out itself whether storage is shared, and gives no password back",
+        ("POST /servers/{id}/action evacuate",),
+    ),
     V2_15: Change("server groups have soft policies"),
     V2_16: Change("admins see the state of a server's host", ("GET /servers/detail", "GET /servers/{id}")),
     V2_17: Change("an action that has a server write a crash dump"),
@@ -128,10 +131,22 @@ CHANGES: Mapping[Version, Change] = {
         "the actions of deleted servers are shown",
         ("GET /servers/{id}/os-instance-actions", "GET /servers/{id}/os-instance-actions/{request_id}"),
     ),
-    V2_22: Change("a live migration can be forced to its end"),
-    V2_23: Change("the migrations of a server that run"),
-    V2_24: Change("a live migration can be called off"),
-    V2_25: Change("live migration chooses between blocks and shared storage itself"),
+    V2_22: Change(
+        "a live migration can be forced to its end",
+        ("POST /servers/{id}/migrations/{id}/action force_complete",),
+    ),
+    V2_23: Change(
+        "the migrations of a server that run are shown; each migration says its type, and one that runs where it is",
+        ("GET /servers/{id}/migrations", "GET /servers/{id}/migrations/{id}", "GET /os-migrations"),
+    ),
+    V2_24: Change(
+        "a live migration can be called off",
+        ("DELETE /servers/{id}/migrations/{id}",),
+    ),
+    V2_25: Change(
+        "live migration chooses between blocks and shared storage itself",
+        ("POST /servers/{id}/action os-migrateLive",),
+    ),
     V2_26: Change(
         "servers have tags, and are found by them",
         (
@@ -152,8 +167,14 @@ CHANGES: Mapping[Version, Change] = {
         "cpu_info is an object and no longer a text",
         ("GET /os-hypervisors/detail", "GET /os-hypervisors/{id}"),
     ),
-    V2_29: Change("evacuate asks the scheduler about the host that is named, unless it is forced"),
-    V2_30: Change("live migration asks the scheduler about the host that is named, unless it is forced"),
+    V2_29: Change(
+        "evacuate asks the scheduler about the host that is named, unless it is forced",
+        ("POST /servers/{id}/action evacuate",),
+    ),
+    V2_30: Change(
+        "live migration asks the scheduler about the host that is named, unless it is forced",
+        ("POST /servers/{id}/action os-migrateLive",),
+    ),
 }
 """Each version beyond 2.1."""
 

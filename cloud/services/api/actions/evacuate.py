@@ -1,0 +1,65 @@
+"""evacuate: an admin has a server made anew on another host, because its own is broken."""
+
+from collections.abc import Sequence
+
+from starlette.responses import JSONResponse, Response
+
+from cloud.domain.instance import Instance, TaskState, VmState
+from cloud.domain.migration import MigrationType
+from cloud.errors import BadRequestError, HostNotFoundError
+from cloud.services.api.actions.action import Action
+from cloud.services.api.boot import password_for
+from cloud.services.api.call import Call
+from cloud.services.api.compute_services import compute_service, is_up, refuse_down, refuse_own
+from cloud.services.api.move_bodies import Evacuate
+from cloud.services.api.server_moves import Move, Wanted, begin_move, check_move
+from cloud.services.api.server_state import host_of
+from cloud.services.api.versions import V2_1, V2_14, V2_29
+
+_MOVE = Move(
+    "evacuate",
+    "evacuate",
+    MigrationType.EVACUATION,
+    TaskState.REBUILDING,
+    (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR),
+)
+
+
+def _evacuate(call: Call, instance: Instance, body: Evacuate) -> Response:
+    if body.force and body.host is None:
+        raise BadRequestError("cannot force an evacuation: there is no host to force it to")
+    if body.on_shared_storage and body.admin_pass is not None:
+        raise BadRequestError("cannot set adminPass: on shared storage the disk stays as it is")
+    if body.host is not None and compute_service(call, body.host) is None:
+        raise HostNotFoundError(f"cannot find compute host {body.host}")
+    check_move(call, instance, _MOVE)
+    _check_hosts(call, instance, body.host)
+    wanted = Wanted(
+        flavor=instance.flavor,
+        host=body.host,
+        is_forced=body.host is not None and (body.force or call.version < V2_29),
+        options={"on_shared_storage": None if call.version >= V2_14 else body.on_shared_storage},
+    )
+    begin_move(call, instance, _MOVE, wanted)
+    return _answer(call, None if body.on_shared_storage else password_for(body.admin_pass))
+
+
+def _check_hosts(call: Call, instance: Instance, target: str | None) -> None:
+    """BadRequestError while the instance's own host is up: then there would be two of it."""
+    if target is not None:
+        refuse_own(instance, target)
+    source = host_of(instance)
+    if is_up(call, source):
+        raise BadRequestError(f"cannot evacuate instance {instance.uuid}: nova-compute on its host {source} is up")
+    if target is not None:
+        refuse_down(call, target)
+
+
+def _answer(call: Call, password: str | None) -> Response:
+    """The password, where there is a new one; later versions of the API give none."""
+    if call.version >= V2_14 or (call.version < V2_1 and password is None):
+        return Response()
+    return JSONResponse({"adminPass": password})
+
+
+ACTIONS: Sequence[Action] = (Action("evacuate", "compute:servers:evacuate", _evacuate, Evacuate),)
