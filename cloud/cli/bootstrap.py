@@ -103,9 +103,7 @@ def _image(site: "Site") -> "Outcome":
         raise BootstrapError(f"cannot add an image: {site.admin.openrc} does not set {exc.args[0]}") from exc
 
 
-def _run(
-    files: tuple[Path, ...], admin: "Wish", service: "Wish", *, adds_image: bool, prints_password: bool
-) -> None:
+def _run(files: tuple[Path, ...], admin: "Wish", service: "Wish", *, adds_image: bool, prints_password: bool) -> None:
     from cloud.db import schema
     from cloud.db.options import DATABASE_OPTIONS, configured_database
     from cloud.db.url import DatabaseUrlError

@@ -12,6 +12,7 @@ from cloud.cli.bus import config_file_option
 if TYPE_CHECKING:  # SQLAlchemy takes as long to import as all the rest of `cloud`
     from cloud.db.engine import Database
 
+
 @click.group()
 def db() -> None:
     """Bring the database's schema up to date."""

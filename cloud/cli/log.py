@@ -79,9 +79,7 @@ def collector(
 @click.option("--shift-to", type=click.Choice(["now"]), help="Move all times so that the last line happens now.")
 @click.option("--service", help="The service, where neither lines nor file name tell.")
 @click.option("--name", help="What the records carry as `replay`; random by default.")
-def replay(
-    file: Path, host: str, address: str, shift_to: str | None, service: str | None, name: str | None
-) -> None:
+def replay(file: Path, host: str, address: str, shift_to: str | None, service: str | None, name: str | None) -> None:
     """Send a nova log file through a host's rsyslog, with each line's own service, level and ids."""
     from cloud.logs.replay.file import new_name, replay_file
     from cloud.logs.replay.sender import ReplayError

@@ -7,6 +7,7 @@ import click
 from cloud.cli.bootstrap import bootstrap
 from cloud.cli.config import config
 from cloud.cli.db import db
+from cloud.cli.doctor import doctor
 from cloud.cli.log import log
 from cloud.cli.service import service
 from cloud.cli.up import up
@@ -21,6 +22,7 @@ def cli() -> None:
 cli.add_command(bootstrap)
 cli.add_command(config)
 cli.add_command(db)
+cli.add_command(doctor)
 cli.add_command(log)
 cli.add_command(service)
 cli.add_command(up)

@@ -1,6 +1,8 @@
 """Many boots at once on a cloud with room for half of them, by HTTP through all daemons: what an owner and an operator see."""
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -120,6 +122,21 @@ def test_exactly_as_many_as_there_is_room_for_are_active_and_each_other_says_why
         "build.schedule.failed",
         "instance.error",
     ]
+
+
+def doctor(machine: Machine, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """As an operator on the controller would run it."""
+    conf = machine.nova_conf()
+    files = [f"--config-file={conf}", f"--config-file={conf.with_name('nova-conductor.conf')}"]
+    command = [sys.executable, "-m", "cloud", "doctor", *files, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_doctor_finds_nothing_among_them(cloud: Cloud) -> None:
+    done = doctor(cloud.machine)
+    active = cloud.statuses()["ACTIVE"]
+    counts = f"{BOOTS} instances, {active} claims, {active} addresses, 0 migrations, 2 hosts, {active} guests"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"nothing found; looked at {counts}\n", "")
 
 
 def test_deleting_them_all_gives_everything_back(cloud: Cloud) -> None:
