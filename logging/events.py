@@ -72,7 +72,7 @@ EVACUATE = Procedure(
     "evacuate", ("request", "source_check", "schedule", "claim", "network", "image", "spawn", "cleanup", "rollback")
 )
 RESIZE = Procedure(
-    "resize", ("request", "schedule", "claim", "pre", "transfer", "post", "confirm", "cleanup", "rollback")
+    "resize", ("request", "schedule", "claim", "pre", "transfer", "post", "confirm", "revert", "cleanup", "rollback")
 )
 INSTANCE = Lifecycle("instance", ("create", "delete", "reboot", "stop", "start", "error"))
 SERVICE = Lifecycle("service", ("start", "stop", "up", "down", "enable", "disable"))
