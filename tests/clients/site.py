@@ -1,92 +1,116 @@
-"""A whole cloud for the clients: a controller and two compute hosts, with users, flavors, and a disk to upload."""
+"""A whole cloud for the clients: a controller and three compute hosts, with users, flavors, and a disk to upload."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from sqlalchemy import delete
 
+from cloud.db.engine import open_database
+from cloud.db.models import MigrationRow
 from cloud.services.identity.openrc import read_openrc
 from cloud.services.image.first_image import first_image
 from cloud.up.accounts import OPENRC
+from cloud.up.layout import Layout
 from cloud.up.machine import Machine, Settings
+from tests.clients.asides import Asides
+from tests.clients.program import Program
 from tests.clients.transcript import Mask, Shell
-from tests.clients.venv import client_bin
+from tests.clients.venv import scripts_of
 
-WAIT_S = 30.0
-POLL_S = 0.2
+SETTINGS = Settings(
+    Layout(3),
+    host_size={"vcpus": 8, "memory_mb": 16384, "disk_gb": 100},
+    nova_options={
+        "report_interval": 1,
+        "service_down_time": 5,
+        "live_migration_flag": "VIR_MIGRATE_UNDEFINE_SOURCE,VIR_MIGRATE_PEER2PEER,VIR_MIGRATE_LIVE",
+    },
+    shared_disks=("compute-01", "compute-02"),
+)
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGv3mNcu1sXcqMPfVEeqdL2hFCjRbyvKGdWQ8vHjGLrK operator@example\n"
+PLACE = "/tmp"  # noqa: S108 - a directory of our own is made there; how wide clients print what it is in is in the sessions
+INTERPRETER = {"PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
+CLOUD = Path(sys.executable).with_name("cloud")
+SQL = Path(__file__).with_name("sql.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running cloud, and the programs that are there."""
+
+    machine: Machine
+    admin: httpx.Client
+    """Signed in at nova-api."""
+    programs: Mapping[str, Mapping[str, Program]]
+    """By client, then by name."""
+
+    def shell(self, client: str, directory: Path) -> Shell:
+        """A shell of the cloud's admin, where `hello.raw` and `key.pub` lie; nobody has migrated anything so far."""
+        database = self.machine.directory / "nova.sqlite"
+        _forget_migrations(database)
+        (directory / "hello.raw").write_bytes(first_image())
+        (directory / "key.pub").write_text(PUBLIC_KEY)
+        conf = self.machine.nova_conf()
+        environment = {
+            **INTERPRETER,
+            **read_openrc(self.machine.directory / OPENRC),
+            "HOME": str(directory),
+            "COLUMNS": "200",
+            "CLOUD_CONFIG_FILE": f"{conf}:{conf.with_name('nova-conductor.conf')}",
+            "CLOUD_LOG_URL": self.machine.http_url,
+            "DATABASE": str(database),
+        }
+        return Shell(self.programs[client], environment, directory, Asides(self.machine, self.admin))
+
+    def mask(self) -> Mask:
+        machine = self.machine
+        urls = {"compute": machine.compute_url, "identity": machine.identity_url, "image": machine.image_url}
+        shown = {url: f"http://{name}" for name, url in urls.items()}
+        return Mask({**shown, str(machine.directory): f"{PLACE}/t-........"})
 
 
 @contextmanager
-def running_cloud(directory: Path) -> Iterator[Machine]:
-    """Two compute hosts of 8 processors, 16 GiB and 100 GiB each."""
-    settings = Settings(host_size={"vcpus": 8, "memory_mb": 16384, "disk_gb": 100})
-    with Machine(directory, settings) as machine:
+def running_site(clients: Sequence[str]) -> Iterator[Site]:
+    """Compute hosts of 8 processors, 16 GiB and 100 GiB each; two of them share their disks, the third has its own."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="t-", dir=PLACE))
+        ours = {
+            "cloud": stack.enter_context(_program(Path(sys.executable), CLOUD)),
+            "sql": stack.enter_context(_program(Path(sys.executable), SQL)),
+        }
+        programs = {}
+        for client in clients:
+            scripts = scripts_of(client)
+            theirs = {each.name: stack.enter_context(_program(each.with_name("python"), each)) for each in scripts}
+            programs[client] = {**ours, **theirs}
+        machine = stack.enter_context(Machine(Path(directory), SETTINGS))
         machine.start()
         machine.wait_until_services_are_up()
-        yield machine
+        yield Site(machine, stack.enter_context(_signed_in(machine)), programs)
 
 
-def shell_of(machine: Machine, client: str, directory: Path) -> Shell:
-    """A shell of the cloud's admin, where `hello.raw` and `key.pub` lie."""
-    (directory / "hello.raw").write_bytes(first_image())
-    (directory / "key.pub").write_text(PUBLIC_KEY)
+def _program(python: Path, script: Path) -> Program:
+    return Program(python, script, INTERPRETER)
+
+
+@contextmanager
+def _signed_in(machine: Machine) -> Iterator[httpx.Client]:
     openrc = read_openrc(machine.directory / OPENRC)
-    environment = {
-        **openrc,
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(directory),
-        "COLUMNS": "200",
-        "PYTHONWARNINGS": "ignore",
-    }
-    return Shell(client_bin(client), environment, directory, Waiting(machine, openrc).wait)
+    credentials = {"username": openrc["OS_USERNAME"], "password": openrc["OS_PASSWORD"]}
+    body = {"auth": {"passwordCredentials": credentials, "tenantName": openrc["OS_TENANT_NAME"]}}
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        access = client.post(f"{openrc['OS_AUTH_URL']}/tokens", json=body).raise_for_status().json()["access"]
+        client.base_url = httpx.URL(f"{machine.compute_url}/v2/{access['token']['tenant']['id']}")
+        client.headers["X-Auth-Token"] = access["token"]["id"]
+        yield client
 
 
-def mask_of(machine: Machine) -> Mask:
-    return Mask({url: f"http://{name}" for name, url in urls_of(machine).items()})
-
-
-def urls_of(machine: Machine) -> dict[str, str]:
-    return {"compute": machine.compute_url, "identity": machine.identity_url, "image": machine.image_url}
-
-
-class Waiting:
-    """Waits as an operator would: asks again and again."""
-
-    def __init__(self, machine: Machine, openrc: dict[str, str]) -> None:
-        self._machine = machine
-        self._openrc = openrc
-
-    def wait(self, name: str, state: str) -> None:
-        """Until the server `name` is `state`, `booted` or `gone`; TimeoutError says what it is instead."""
-        with self._signed_in() as client:
-            until_s = time.monotonic() + WAIT_S
-            while (found := self._state(client, name, asks_console=state == "booted")) != state:
-                if time.monotonic() >= until_s:
-                    raise TimeoutError(f"{name} is {found}, not {state}, after {WAIT_S:g} s")
-                time.sleep(POLL_S)
-
-    def _state(self, client: httpx.Client, name: str, *, asks_console: bool) -> str:
-        servers = client.get("/servers/detail", params={"name": name}).raise_for_status().json()["servers"]
-        if not servers:
-            return "gone"
-        [server] = [server for server in servers if server["name"] == name]
-        if server["OS-EXT-STS:task_state"]:
-            return str(server["OS-EXT-STS:task_state"])
-        if not asks_console:
-            return str(server["status"])
-        body = {"os-getConsoleOutput": {"length": None}}
-        answer = client.post(f"/servers/{server['id']}/action", json=body).raise_for_status()
-        return "booted" if "login:" in answer.json()["output"] else "booting"
-
-    @contextmanager
-    def _signed_in(self) -> Iterator[httpx.Client]:
-        credentials = {"username": self._openrc["OS_USERNAME"], "password": self._openrc["OS_PASSWORD"]}
-        body = {"auth": {"passwordCredentials": credentials, "tenantName": self._openrc["OS_TENANT_NAME"]}}
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            access = client.post(f"{self._openrc['OS_AUTH_URL']}/tokens", json=body).raise_for_status().json()["access"]
-            client.base_url = httpx.URL(f"{self._machine.compute_url}/v2/{access['token']['tenant']['id']}")
-            client.headers["X-Auth-Token"] = access["token"]["id"]
-            yield client
+def _forget_migrations(file: Path) -> None:
+    """Clients list those of all servers, also of servers that other sessions have deleted."""
+    with open_database(f"sqlite:///{file}") as database, database.transaction() as transaction:
+        transaction.execute(delete(MigrationRow))

@@ -5,29 +5,37 @@ from pathlib import Path
 
 import pytest
 
-from cloud.up.machine import Machine
-from tests.clients.site import mask_of, running_cloud, shell_of
+from tests.clients.site import Site, running_site
 from tests.clients.transcript import parse, play
 from tests.clients.venv import CLIENTS
 
 pytestmark = pytest.mark.server
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
+SESSIONS = sorted(str(path.relative_to(TRANSCRIPTS).with_suffix("")) for path in TRANSCRIPTS.glob("*/*.txt"))
+MIGRATING = ("novaclient-2.17.0", "novaclient-6.0.2")
+"""Those with which the guide's procedures are gone through, too."""
+
+
+def file_of(session: str) -> Path:
+    return TRANSCRIPTS / f"{session}.txt"
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with running_cloud(tmp_path_factory.mktemp("c")) as machine:
-        yield machine
+def site() -> Iterator[Site]:
+    with running_site(CLIENTS) as site:
+        yield site
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_session_goes_as_it_is_written(client: str, machine: Machine, tmp_path: Path) -> None:
-    steps = parse((TRANSCRIPTS / f"{client}.txt").read_text())
+@pytest.mark.parametrize("session", SESSIONS)
+def test_session_goes_as_it_is_written(session: str, site: Site, tmp_path: Path) -> None:
+    file = file_of(session)
+    steps = parse(file.read_text())
     assert len(steps) > 10
-    for written, now in play(steps, shell_of(machine, client, tmp_path), mask_of(machine)):
-        assert now == written, f"in {client}.txt"
+    for written, now in play(steps, site.shell(file.parent.name, tmp_path), site.mask()):
+        assert now == written, f"in {session}.txt"
 
 
-def test_each_client_has_a_session() -> None:
-    assert {path.stem for path in TRANSCRIPTS.glob("*.txt")} == set(CLIENTS)
+def test_each_client_has_its_sessions() -> None:
+    guide = {f"{client}/{session}" for client in MIGRATING for session in ("migrate", "recover")}
+    assert set(SESSIONS) == {f"{client}/boot" for client in CLIENTS} | guide

@@ -5,25 +5,28 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 CLIENTS = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt")))
+PROGRAMS = ("nova", "openstack", "glance")
 INSTALL_TIMEOUT_S = 600
 _GETARGSPEC = """\
 # What novaclient of 2014 needs of a newer Python: a function that became another one in Python 3.11.
 import inspect, sys
 inspect.getargspec = inspect.getfullargspec
 from novaclient.shell import OpenStackComputeShell
-try:
-    OpenStackComputeShell().main(sys.argv[1:])
-except Exception as error:
-    sys.exit("ERROR: %s" % error)
+if __name__ == "__main__":
+    try:
+        OpenStackComputeShell().main(sys.argv[1:])
+    except Exception as error:
+        sys.exit("ERROR: %s" % error)
 """
 
 
-def client_bin(client: str) -> Path:
-    """The directory with the programs of `client`; it is kept between runs, by what is to be installed."""
+def scripts_of(client: str) -> Sequence[Path]:
+    """The programs of `client`, beside its own python; they are kept between runs, by what is to be installed."""
     requirements = REQUIREMENTS / f"{client}.txt"
     key = hashlib.sha256(requirements.read_bytes() + (sys.version + _GETARGSPEC).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cloud" / "clients" / f"{client}-{key}"
@@ -49,4 +52,4 @@ def client_bin(client: str) -> Path:
             script.write_text(f"#!{cache / 'bin/python'}\n{_GETARGSPEC}")
             script.chmod(0o755)
         done.touch()
-    return cache / "bin"
+    return [script for name in PROGRAMS if (script := cache / "bin" / name).exists()]
