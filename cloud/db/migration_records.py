@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from cloud.db.bounds import MAX_INTEGER, check_values, table_of
@@ -25,7 +25,7 @@ from cloud.db.models import InstanceRow, MigrationRow
 from cloud.db.quotas import QuotaLimits
 from cloud.db.usage import Usage, refuse_growth, usage_of
 from cloud.domain.expected import Expected
-from cloud.domain.instance import Instance
+from cloud.domain.instance import Instance, VmState
 from cloud.domain.migration import ENDED, IN_PROGRESS, Migration, MigrationStatus, MigrationType
 from cloud.errors import BadRequestError, InstanceStateError, MigrationNotFoundError, MigrationStateError
 
@@ -55,6 +55,7 @@ class MigrationTable:
     ) -> tuple[Migration, Instance]:
         """Enter it, and change the instance, which has to be in an expected state; both as they are then.
 
+        One that waits to be confirmed or reverted has ended in error where the instance is not RESIZED any more.
         InstanceStateError, and nothing is entered, for an instance in another state or one that has a migration in
         progress already; InstanceNotFoundError when there is none; QuotaError for a larger flavor with which the
         project would have more than `quota`. `changes` and `verb` are as of InstanceTable.update.
@@ -72,6 +73,8 @@ class MigrationTable:
                 raise InstanceStateError(
                     f"cannot {verb} instance {new.instance_uuid}: its migration {other} is in progress"
                 )
+            if instance.vm_state is not VmState.RESIZED:
+                self._end_waiting(session, new.instance_uuid)
             if quota is not None:
                 self._database.lock(session, f"instances of {instance.project_id}")
                 growth = Usage.of_resize(new.old_flavor, new.new_flavor)
@@ -120,12 +123,17 @@ class MigrationTable:
         self, older_than: datetime | None, *, tried_before: datetime, limit: int = MAX_LISTED
     ) -> tuple[Migration, ...]:
         """Those FINISHED that have waited since then to be confirmed or reverted, or whose instance is deleted; oldest
-        first. Of the former none where it is None.
+        first. Of the former none where it is None, nor those whose instance others have given another state.
 
         One whose end was tried in vain is left out until that is as old as `tried_before`.
         """
         is_deleted = InstanceRow.deleted_at.is_not(None)
-        is_due = is_deleted if older_than is None else or_(is_deleted, MigrationRow.updated_at <= older_than)
+        is_free = and_(
+            InstanceRow.vm_state == VmState.RESIZED,
+            InstanceRow.task_state.is_(None),
+            InstanceRow.host == MigrationRow.dest_compute,
+        )
+        is_due = is_deleted if older_than is None else is_deleted | (is_free & (MigrationRow.updated_at <= older_than))
         is_new = or_(MigrationRow.error.is_(None), MigrationRow.updated_at <= tried_before)
         wanted = (
             select(*MIGRATION_COLUMNS)
@@ -229,6 +237,14 @@ class MigrationTable:
     def want_force_complete(self, migration_id: int) -> Migration:
         """Have its transfer come to its end, whatever that takes; as of `want_abort`."""
         return self._want(migration_id, "is_force_complete_wanted", "force completion of")
+
+    def _end_waiting(self, session: Session, instance_uuid: str) -> None:
+        """Nobody can confirm or revert those any more, and what they have set aside is for somebody to look at."""
+        waiting = update(_TABLE).where(
+            MigrationRow.instance_uuid == instance_uuid, MigrationRow.status == MigrationStatus.FINISHED
+        )
+        error = f"cannot confirm or revert instance {instance_uuid}: it was given another state meanwhile"
+        session.execute(waiting.values(status=MigrationStatus.ERROR, error=error, updated_at=self._now()))
 
     def _want(self, migration_id: int, flag: str, verb: str) -> Migration:
         with self._database.transaction() as session:

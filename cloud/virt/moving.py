@@ -168,6 +168,8 @@ class ColdMigrating(Moving, Protocol):
         VirtError when it is not off.
         """
 
+    def is_set_aside(self, uuid: str) -> bool: ...
+
     def take_back(self, uuid: str) -> None:
         """Source: undo `set_aside`; it is off, and its disk is this host's again. May be repeated."""
 

@@ -42,6 +42,7 @@ from cloud.services.api.options import API_OPTIONS
 from cloud.services.api.parts import ApiParts
 from cloud.services.compute.client import ComputeClient
 from cloud.services.conductor.client import ConductorClient
+from cloud.services.conductor.moves.request import request_of
 from cloud.services.image.client import ImageClient
 from cloud.web.auth import token_of
 from cloud.web.server import App
@@ -107,9 +108,9 @@ class Conductor(Recorder):
         return [call[1] for call in self.calls if call[0] == "build_instance"]
 
     @property
-    def moves(self) -> list[tuple[Any, ...]]:
-        """Of each migration that is to be carried out, its id, and what is wanted of a host if that was said."""
-        return [call[1:] for call in self.calls if call[0] == "move_instance"]
+    def moves(self) -> list[int]:
+        """The ids of migrations that are to be carried out."""
+        return [call[1] for call in self.calls if call[0] == "move_instance"]
 
 
 class Images:
@@ -196,6 +197,11 @@ class Site:
     conf: cfg.ConfigOpts
     runner: asyncio.Runner | None = None
     """What asks from the test's own thread; others, and tests without it, make an event loop for each request."""
+
+    def moves(self) -> list[tuple[int, BuildRequest]]:
+        """Of each migration that a conductor is to carry out, its id, and what it wants of a host."""
+        migrations = [self.parts.migrations.get(migration_id) for migration_id in self.conductor.moves]
+        return [(each.id, request_of(each, self.parts.instances.get(each.instance_uuid))) for each in migrations]
 
     def ask(
         self,

@@ -86,7 +86,7 @@ def test_a_host_that_is_named_is_forced_before_2_29_and_asked_about_since(
     assert (migration.type, migration.status) == (MigrationType.EVACUATION, MigrationStatus.ACCEPTED)
     assert (migration.source_compute, migration.dest_compute) == (HOST, body.get("host"))
     assert migration.options["on_shared_storage"] is on_shared_storage
-    ((migration_id, request),) = site.conductor.moves
+    ((migration_id, request),) = site.moves()
     assert (migration_id, request.flavor) == (migration.id, instance.flavor)
     assert (request.forced_host, request.requested_host, request.ignored_hosts) == (forced, requested, (HOST,))
     assert site.parts.actions.list(instance.uuid)[0].action == "evacuate"
@@ -200,7 +200,7 @@ def test_every_server_of_a_host_is_evacuated_as_novaclient_does_it(site: Site) -
     (hypervisor,) = site.get(f"/os-hypervisors/{HOST}/servers", token=ADMIN)["hypervisors"]
     for server in hypervisor["servers"]:
         act(site, site.parts.instances.get(server["uuid"]), OWN)
-    assert {request.instance_uuid for _, request in site.conductor.moves} == {each.uuid for each in instances}
+    assert {request.instance_uuid for _, request in site.moves()} == {each.uuid for each in instances}
 
 
 def test_without_a_conductor_all_is_as_it_was(site: Site, lines: list[Line]) -> None:

@@ -99,7 +99,7 @@ def test_a_host_that_is_named_is_forced_before_2_30_and_asked_about_since(
     instance = site.running()
     act(site, instance, body, version=version)
     migration = newest(site, instance)
-    ((migration_id, request),) = site.conductor.moves
+    ((migration_id, request),) = site.moves()
     assert (migration_id, request.instance_uuid, request.flavor) == (migration.id, instance.uuid, instance.flavor)
     assert (request.forced_host, request.requested_host, request.ignored_hosts) == (forced, requested, (HOST,))
     assert request.image_properties == {"architecture": "x86_64"}
@@ -197,7 +197,7 @@ def test_of_many_at_the_same_time_one_gets_it(site: Site) -> None:
         asked = pool.map(lambda _: site.ask("POST", path, {"os-migrateLive": LIVE}, token=ADMIN).status_code, range(8))
         statuses = sorted(asked)
     assert statuses == [202] + [409] * 7
-    ((migration_id, _),) = site.conductor.moves
+    ((migration_id, _),) = site.moves()
     assert newest(site, instance).id == migration_id
     assert [action.action for action in site.parts.actions.list(instance.uuid)] == ["live-migration", "create"]
 
@@ -229,7 +229,7 @@ def test_without_a_conductor_all_is_as_it_was_and_the_migration_has_failed(site:
 def test_what_a_conductor_has_taken_all_the_same_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = site.running()
 
-    def take_and_fail(migration_id: int, _: object) -> None:
+    def take_and_fail(migration_id: int) -> None:
         site.parts.migrations.update(migration_id, {"status": MigrationStatus.PREPARING})
         raise BusUnavailableError("the broker was gone before it had answered")
 

@@ -42,7 +42,7 @@ def test_the_scheduler_finds_another_host_for_the_same_flavor(
     assert (migration.type, migration.status) == (MigrationType.COLD, MigrationStatus.ACCEPTED)
     assert (migration.source_compute, migration.dest_compute) == (HOST, None)
     assert (migration.old_vm_state, migration.new_flavor) == (VmState.STOPPED, instance.flavor)
-    ((migration_id, request),) = site.conductor.moves
+    ((migration_id, request),) = site.moves()
     assert migration_id == migration.id
     assert (request.forced_host, request.requested_host, request.ignored_hosts) == (None, None, (HOST,))
     assert site.parts.actions.list(instance.uuid)[0].action == "migrate"
@@ -58,7 +58,7 @@ def test_every_server_of_a_host_is_moved_as_novaclient_does_it(site: Site) -> No
     (hypervisor,) = site.get(f"/os-hypervisors/{HOST}/servers", token=ADMIN)["hypervisors"]
     for server in hypervisor["servers"]:
         site.post(f"/servers/{server['uuid']}/action", MIGRATE, token=ADMIN)
-    moved = {request.instance_uuid for _, request in site.conductor.moves}
+    moved = {request.instance_uuid for _, request in site.moves()}
     assert moved == {instance.uuid for instance in instances}
     (listed,) = site.get(f"/os-hypervisors/{HOST}/servers", token=ADMIN)["hypervisors"]
     assert len(listed["servers"]) == 2  # until they are handed over they are here

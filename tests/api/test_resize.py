@@ -47,7 +47,7 @@ def test_a_flavor_is_named_by_its_id_or_its_address(site: Site, flavor: object) 
     assert migration is not None
     assert (migration.type, migration.status) == (MigrationType.RESIZE, MigrationStatus.ACCEPTED)
     assert (migration.old_flavor, migration.new_flavor) == (instance.flavor, site.parts.flavors.get("2"))
-    ((migration_id, request),) = site.conductor.moves
+    ((migration_id, request),) = site.moves()
     assert (migration_id, request.flavor) == (migration.id, migration.new_flavor)
     assert (request.forced_host, request.requested_host, request.ignored_hosts) == (None, None, (HOST,))
     assert site.parts.actions.list(instance.uuid)[0].action == "resize"
@@ -57,7 +57,7 @@ def test_where_the_cloud_allows_it_its_own_host_will_do(site: Site) -> None:
     site.conf.set_override("allow_resize_to_same_host", True)
     instance = site.running()
     act(site, instance)
-    ((_, request),) = site.conductor.moves
+    ((_, request),) = site.moves()
     assert request.ignored_hosts == ()
 
 

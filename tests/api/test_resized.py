@@ -44,7 +44,7 @@ def test_a_resize_that_waits_comes_to_its_end(
     assert (server["status"], server["OS-EXT-STS:task_state"]) == (shown, task_state)
     migration = site.parts.migrations.get(before.id)
     assert (migration.status, migration.is_handed_over, migration.step) == (migration_status, is_handed_over, None)
-    assert site.conductor.moves == [(before.id, None)]
+    assert site.conductor.moves == [before.id]
     (noted, *_) = site.parts.actions.list(instance.uuid)
     assert (noted.action, noted.request_id) == (action, migration.request_id)
     events = [fields for _, _, fields in lines if str(fields.get("event")).startswith("resize.")]
@@ -133,7 +133,7 @@ def test_what_a_conductor_has_taken_all_the_same_goes_on(
 ) -> None:
     instance, migration = site.resized()
 
-    def take_and_fail(migration_id: int, _: object) -> None:
+    def take_and_fail(migration_id: int) -> None:
         site.parts.migrations.update(migration_id, {"step": "confirm"})
         raise BusUnavailableError("the broker was gone before it had answered")
 
@@ -161,10 +161,19 @@ def test_what_is_deleted_is_removed_from_its_old_host_too(site: Site, lines: lis
         site.down()
     site.delete(f"/servers/{instance.uuid}")
     assert site.compute.calls == [("delete_instance", HOST, instance.uuid)]
-    assert site.conductor.moves == [(migration.id,)]
+    assert site.conductor.moves == [migration.id]
     assert site.parts.migrations.get(migration.id).status is MigrationStatus.CONFIRMING
     (said,) = [fields for _, message, fields in lines if message.startswith("resized instance is deleted")]
     assert (said["migration"], said["source_compute"]) == (migration.id, "HostC")
+
+
+def test_of_a_resize_that_ended_in_error_what_is_left_is_removed_with_the_instance(site: Site) -> None:
+    instance, migration = site.resized()
+    site.parts.migrations.update(migration.id, {"status": MigrationStatus.ERROR})
+    site.parts.instances.update(instance.uuid, {"vm_state": VmState.ERROR})
+    site.delete(f"/servers/{instance.uuid}")
+    assert site.conductor.moves == [migration.id]
+    assert site.parts.migrations.get(migration.id).status is MigrationStatus.CONFIRMING
 
 
 def test_what_is_deleted_twice_is_removed_there_once(site: Site) -> None:

@@ -210,7 +210,7 @@ def evacuation(site: Site, version: str, body: Mapping[str, object], status: int
     instance = site.running()
     path = f"/servers/{instance.uuid}/action"
     answer = site.post(path, {"evacuate": body}, version, token=ADMIN, status=status)
-    return answer, [request for _, request in site.conductor.moves if request.instance_uuid == instance.uuid]
+    return answer, [request for _, request in site.moves() if request.instance_uuid == instance.uuid]
 
 
 def evacuation_finds_out_about_storage(site: Site) -> None:
@@ -270,7 +270,7 @@ def live_migration(site: Site, version: str, body: Mapping[str, object], status:
     instance = site.running()
     path = f"/servers/{instance.uuid}/action"
     site.post(path, {"os-migrateLive": body}, version, token=ADMIN, status=status)
-    return [request for _, request in site.conductor.moves if request.instance_uuid == instance.uuid]
+    return [request for _, request in site.moves() if request.instance_uuid == instance.uuid]
 
 
 def block_migration_by_itself(site: Site) -> None:

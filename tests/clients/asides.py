@@ -22,7 +22,7 @@ from cloud.logs.query.client import CollectorClient
 from cloud.up.machine import Machine
 
 WAIT_S = 30.0
-POLL_S = 0.1
+POLL_S = 0.2
 
 
 class Asides:

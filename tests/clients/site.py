@@ -26,8 +26,8 @@ SETTINGS = Settings(
     Layout(3),
     host_size={"vcpus": 8, "memory_mb": 16384, "disk_gb": 100},
     nova_options={
-        "report_interval": 1,
-        "service_down_time": 5,
+        "report_interval": 2,
+        "service_down_time": 6,
         "live_migration_flag": "VIR_MIGRATE_UNDEFINE_SOURCE,VIR_MIGRATE_PEER2PEER,VIR_MIGRATE_LIVE",
     },
     shared_disks=("compute-01", "compute-02"),

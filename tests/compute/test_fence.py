@@ -155,11 +155,24 @@ def test_guests_of_other_moves_are_left_to_them_on_both_hosts(
     neighbours.there.driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
     if is_handed_over:
         neighbours.hand_over(migration)
-    if kind is not MigrationType.LIVE:
+    if is_handed_over and kind is not MigrationType.LIVE:
         neighbours.tables.migrations.update(migration.id, {"status": MigrationStatus.FINISHED})
+        neighbours.tables.instances.update(UUID, {"vm_state": VmState.RESIZED, "task_state": None})
     for host in (neighbours.here, neighbours.there):
         host.fence.report()
     assert neighbours.guests() == (RUNNING, RUNNING)
+
+
+def test_a_guest_that_came_by_a_resize_and_was_evacuated_then_is_removed(neighbours: Neighbours) -> None:
+    """Nobody has confirmed the resize: its host broke down, and an admin gave the instance another state."""
+    neighbours.run()
+    neighbours.take_by_hand()
+    neighbours.begin(kind=MigrationType.RESIZE, status=MigrationStatus.FINISHED, is_handed_over=True)
+    neighbours.tables.instances.update(UUID, {"host": HERE, "vm_state": VmState.ERROR, "task_state": None})
+    neighbours.evacuate()
+    assert neighbours.guests() == (RUNNING, RUNNING)
+    neighbours.here.fence.report()
+    assert neighbours.guests() == (None, RUNNING)
 
 
 def test_guest_of_an_instance_that_was_put_elsewhere_by_hand_is_off_once_it_runs_there(

@@ -101,6 +101,7 @@ class Cloud:
         return new.uuid
 
     def begin_evacuation(self, uuid: str) -> int:
+        """All that comes before the hand-over."""
         instance = self.tables.instances.get(uuid)
         new = NewMigration(
             instance_uuid=uuid,
@@ -113,7 +114,8 @@ class Cloud:
             old_vm_state=instance.vm_state,
             dest_compute=self.there,
         )
-        return self.tables.migrations.begin(new, {"task_state": TaskState.REBUILDING}, ANY)[0].id
+        begun, _ = self.tables.migrations.begin(new, {"task_state": TaskState.REBUILDING}, ANY)
+        return self.tables.migrations.update(begun.id, {"status": MigrationStatus.RUNNING, "step": "spawn"}).id
 
     def end_evacuation(self, migration_id: int, uuid: str) -> None:
         """All that the conductor's steps do."""

@@ -136,6 +136,40 @@ def test_without_shared_storage_the_fault_says_what_is_missing(neighbours: Neigh
     assert neighbours.tables.claims.of(UUID) == {HERE: TINY.resources}  # where its disk is
 
 
+def test_without_its_disk_here_a_guest_that_runs_on_another_host_goes_on_running(neighbours: Neighbours) -> None:
+    neighbours.run()
+    update(neighbours, f"host = '{THERE}', vm_state = 'error'")
+    report_up(neighbours, HERE)
+    reboot(neighbours)
+    assert neighbours.guests() == (RUNNING, None)
+    assert neighbours.peers.asked == []
+    assert neighbours.there.state()[:2] == (VmState.ERROR, None)
+
+
+@on_either_storage
+def test_what_a_move_has_left_aside_on_its_own_host_is_taken_back_and_started(neighbours: Neighbours) -> None:
+    neighbours.run()
+    driver: Any = neighbours.here.driver
+    driver.power_off(UUID)
+    driver.set_aside(UUID)
+    neighbours.tables.instances.update(UUID, {"vm_state": VmState.ERROR, "task_state": TaskState.REBOOTING_HARD})
+    neighbours.here.lifecycle.reboot(UUID, hard=True)
+    assert neighbours.here.state() == (VmState.ACTIVE, None, RUNNING)
+    assert neighbours.guests() == (RUNNING, None)
+
+
+@on_either_storage
+def test_what_a_move_has_left_aside_is_deleted_with_the_instance(neighbours: Neighbours) -> None:
+    neighbours.run()
+    driver: Any = neighbours.here.driver
+    driver.power_off(UUID)
+    driver.set_aside(UUID)
+    neighbours.tables.instances.update(UUID, {"vm_state": VmState.ERROR, "task_state": TaskState.DELETING})
+    neighbours.here.lifecycle.delete(UUID)
+    assert neighbours.here.state()[0] is VmState.DELETED
+    assert list(neighbours.here.directory.parent.rglob(UUID)) == []
+
+
 @on_either_storage
 def test_a_rebuild_makes_it_anew_on_the_host_where_it_was_put(neighbours: Neighbours) -> None:
     break_down(neighbours)

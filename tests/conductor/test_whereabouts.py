@@ -105,13 +105,14 @@ def test_several_come_in_the_order_in_which_they_are_asked_for(site: Site, metho
 @pytest.mark.parametrize(
     ("hosts", "kind", "status", "changes", "departure"),
     [
-        (LEFT, MigrationType.EVACUATION, MigrationStatus.ACCEPTED, {}, Departure.UNDER_WAY),
+        (LEFT, MigrationType.EVACUATION, MigrationStatus.ACCEPTED, {}, Departure.NONE),
+        (LEFT, MigrationType.EVACUATION, MigrationStatus.PREPARING, {}, Departure.NONE),
+        (LEFT, MigrationType.EVACUATION, MigrationStatus.RUNNING, {}, Departure.UNDER_WAY),
         (LEFT, MigrationType.EVACUATION, MigrationStatus.RUNNING, {"is_handed_over": True}, Departure.UNDER_WAY),
         (LEFT, MigrationType.EVACUATION, MigrationStatus.RUNNING, {"is_undoing": True}, Departure.NONE),
         (CAME, MigrationType.EVACUATION, MigrationStatus.RUNNING, {}, Departure.NONE),
         (LEFT, MigrationType.LIVE, MigrationStatus.RUNNING, {}, Departure.NONE),
         (CAME, MigrationType.LIVE, MigrationStatus.POST_MIGRATING, {"is_handed_over": True}, Departure.NONE),
-        (LEFT, MigrationType.RESIZE, MigrationStatus.FINISHED, {"is_handed_over": True}, Departure.NONE),
     ],
 )
 def test_of_a_move_that_has_not_ended_it_is_told_that_it_moves(
@@ -147,6 +148,32 @@ def test_of_an_evacuation_that_has_ended_it_is_told_whether_the_instance_has_lef
     put(site, THERE)
     assert (told(methods).is_moving, told(methods).departure) == (False, departure)
     assert told(methods, THERE).departure is Departure.NONE
+
+
+@pytest.mark.parametrize(
+    ("host", "vm_state", "is_moving"),
+    [
+        (THERE, VmState.RESIZED, True),
+        (THERE, VmState.ACTIVE, False),  # by an admin
+        (ELSEWHERE, VmState.RESIZED, False),
+    ],
+)
+def test_a_resize_that_waits_holds_the_instance_while_it_is_as_that_has_left_it(
+    site: Site, methods: Methods, active: Instance, host: str, vm_state: VmState, *, is_moving: bool
+) -> None:
+    migrate(site, LEFT, MigrationStatus.FINISHED, MigrationType.RESIZE, is_handed_over=True)
+    put(site, host, vm_state=vm_state)
+    assert [told(methods, each).is_moving for each in LEFT] == [is_moving, is_moving]
+
+
+def test_from_the_host_of_a_resize_that_was_given_up_an_instance_may_be_evacuated(
+    site: Site, methods: Methods, active: Instance
+) -> None:
+    waiting = migrate(site, CAME, MigrationStatus.FINISHED, MigrationType.RESIZE, is_handed_over=True)
+    migrate(site, (HERE, ELSEWHERE), MigrationStatus.COMPLETED, is_handed_over=True)
+    put(site, ELSEWHERE)
+    assert (told(methods).is_moving, told(methods).departure) == (False, Departure.COMPLETED)
+    assert site.tables.migrations.get(waiting.id).status is MigrationStatus.ERROR
 
 
 def test_it_is_the_last_move_that_counts_but_not_one_that_was_undone(

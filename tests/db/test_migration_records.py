@@ -125,6 +125,25 @@ def test_instance_whose_migration_ended_or_waits_begins_another(
     assert begin(migrations).id == 2
 
 
+@pytest.mark.parametrize(
+    ("vm_state", "status"),
+    [(VmState.RESIZED, MigrationStatus.FINISHED), (VmState.ACTIVE, MigrationStatus.ERROR)],
+)
+def test_a_resize_that_waits_ends_where_an_instance_that_is_not_resized_any_more_begins_another(
+    migrations: MigrationTable,
+    instances: InstanceTable,
+    instance: Instance,
+    vm_state: VmState,
+    status: MigrationStatus,
+) -> None:
+    active(instances, 2)
+    for number in (1, 2):
+        finished(migrations, number)
+    instances.update(instance.uuid, {"vm_state": vm_state})
+    begin(migrations)
+    assert [migrations.get(number).status for number in (1, 2)] == [status, MigrationStatus.FINISHED]
+
+
 def test_of_twenty_at_once_one_begins(migrations: MigrationTable, instances: InstanceTable, instance: Instance) -> None:
     done = at_once(20, lambda _number: begin(migrations))
     assert [type(exc) for exc in failures(done)] == [InstanceStateError] * 19
@@ -447,8 +466,8 @@ def test_hand_overs_and_beginnings_at_once_do_not_wait_for_each_other(
 
 def finished(migrations: MigrationTable, number: int) -> Migration:
     """One that waits to be confirmed or reverted."""
-    begun = begin(migrations, number, type=MigrationType.RESIZE, new_flavor=LARGE)
-    resized = {"task_state": None, "vm_state": VmState.RESIZED, "flavor": LARGE}
+    begun = begin(migrations, number, type=MigrationType.RESIZE, new_flavor=LARGE, dest_compute="b")
+    resized = {"task_state": None, "vm_state": VmState.RESIZED, "flavor": LARGE, "host": "b"}
     return migrations.end(begun.id, MigrationStatus.FINISHED, instance_changes=resized, expected=MOVING)[0]
 
 

@@ -291,7 +291,7 @@ def test_manager_offers_what_the_client_asks_for_and_no_more(fake: FakeClient) -
         signature(of_builds[method]).bind(**arguments)
 
     fake.calls.clear()
-    conductor.move_instance(1, BuildRequest(INSTANCE.uuid, "p1", SMALL, None))
+    conductor.move_instance(1)
     of_moves = methods_of(MoveMethods(cast("Any", None)))
     assert {call[1] for call in fake.calls} == set(of_moves)
     for _, method, arguments, _ in fake.calls:

@@ -63,8 +63,10 @@ def test_a_revert_may_begin_at_the_source(sent: Pair) -> None:
 
 def test_what_is_set_aside_is_not_there_for_anybody_until_it_is_taken_back(pair: Pair) -> None:
     pair.spawn(is_running=False)
+    assert not pair.source.is_set_aside(UUID)
     for _ in range(2):
         pair.source.set_aside(UUID)
+    assert pair.source.is_set_aside(UUID)
     calls: list[Callable[[], object]] = [
         lambda: pair.source.power_on(UUID),
         lambda: pair.source.reboot(UUID, hard=True),

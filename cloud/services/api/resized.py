@@ -25,6 +25,8 @@ from cloud.services.api.server_moves import hand_over
 from cloud.services.api.server_state import check_state, refuse_locked
 
 _RESIZED = (VmState.RESIZED,)
+_LEFT = (MigrationStatus.FINISHED, MigrationStatus.ERROR)
+"""Of a resize that may have left something of its instance on a host that does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,15 @@ def end_resize(call: Call, instance: Instance, ending: Ending) -> None:
 
 
 def leave_resize(call: Call, instance: Instance) -> None:
-    """Have the host that keeps an instance for a revert remove it there too, for the instance is deleted or will be."""
+    """Have the host that keeps an instance for a revert remove it there too, for the instance is deleted or will be.
+
+    Also where a resize ended in error, which may have left something on either host.
+    """
     before = _newest_resize(call, instance)
-    if before is None or before.status is not MigrationStatus.FINISHED:
+    if before is None or before.status not in _LEFT or before.dest_compute is None:
         return
     with suppress(MigrationStateError):  # somebody ends it already, who finds the instance deleted
-        call.parts.migrations.update(before.id, _changes(before, CONFIRM), statuses=(MigrationStatus.FINISHED,))
+        call.parts.migrations.update(before.id, _changes(before, CONFIRM), statuses=_LEFT)
         line = logger.bind(migration=before.id, instance=instance.uuid, source_compute=before.source_compute)
         try:
             call.parts.conductor.move_instance(before.id)

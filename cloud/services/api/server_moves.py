@@ -11,7 +11,6 @@ from cloud.db.migration_records import NewMigration
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.expected import Expected
 from cloud.domain.flavor import Flavor
-from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.errors import CloudError, InstanceNotFoundError, InstanceStateError, MigrationStateError
@@ -20,7 +19,6 @@ from cloud.logs.emit.context import current_context
 from cloud.logs.events import EVACUATE, MIGRATION, RESIZE, Procedure
 from cloud.services.api.call import Call
 from cloud.services.api.server_state import check_state, host_of, refuse_locked
-from cloud.services.conductor.moves.request import request_of
 
 VOCABULARY: Mapping[MigrationType, Procedure] = {
     MigrationType.LIVE: MIGRATION,
@@ -75,7 +73,7 @@ def begin_move(call: Call, instance: Instance, move: Move, wanted: Wanted) -> No
     conductor can be told, the migration has failed, and the instance is as it was; that error is raised.
     """
     try:
-        migration, begun = call.parts.migrations.begin(
+        migration, _ = call.parts.migrations.begin(
             _new_migration(instance, move, wanted),
             {"task_state": move.task_state, "progress": 0},
             Expected(move.vm_states, _NOTHING_DONE, host_of(instance)),
@@ -86,17 +84,14 @@ def begin_move(call: Call, instance: Instance, move: Move, wanted: Wanted) -> No
         check_move(call, call.parts.instances.get(instance.uuid), move)  # in the words that whoever comes later gets
         raise
     try:
-        hand_over(call, migration, move.noted_as, request_of(migration, begun))
+        hand_over(call, migration, move.noted_as)
     except CloudError as exc:
         _give_up(call, migration, move, str(exc))
         raise
 
 
-def hand_over(call: Call, migration: Migration, noted_as: str, request: BuildRequest | None = None) -> None:
-    """Note the action and tell a conductor, with the events that say so. What cannot be done is raised.
-
-    `request` is for one that goes to a host that is still to be chosen.
-    """
+def hand_over(call: Call, migration: Migration, noted_as: str) -> None:
+    """Note the action and tell a conductor, with the events that say so. What cannot be done is raised."""
     started_s = time.monotonic()
     events = VOCABULARY[migration.type]
     line = logger.bind(
@@ -111,7 +106,7 @@ def hand_over(call: Call, migration: Migration, noted_as: str, request: BuildReq
     line.bind(event=events.event("request", "started")).info("migration requested")
     try:
         call.parts.actions.start(migration.instance_uuid, noted_as)
-        call.parts.conductor.move_instance(migration.id, request)
+        call.parts.conductor.move_instance(migration.id)
     except CloudError as exc:
         line.bind(
             event=events.event("request", "failed"),

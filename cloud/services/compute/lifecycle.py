@@ -14,6 +14,7 @@ from cloud.services.compute.progress import ProgressReport
 from cloud.services.compute.records import Networks
 from cloud.services.compute.work import Host, Job, alone, carry_out, do, say_deleted, wanted
 from cloud.virt.driver import VirtError
+from cloud.virt.moving import ColdMigrating
 
 
 def _in_error(_power_state: PowerState) -> VmState:
@@ -147,16 +148,23 @@ class Lifecycle:
         self._settle(instance, REBUILD, vm_state, launched_at=self._now(), progress=0)
 
     def _delete(self, instance: Instance) -> None:
-        self._host.driver.destroy(instance.uuid)
+        self._remove(instance.uuid)
         self._host.records.instance_deleted(instance.uuid)
 
     def _clear_away(self, uuid: str) -> None:
         """What may be left of an instance that the database has not any more."""
         try:
-            self._host.driver.destroy(uuid)
+            self._remove(uuid)
         except VirtError as exc:
             raise ComputeError(str(exc)) from exc
         say_deleted(DELETE)
+
+    def _remove(self, uuid: str) -> None:
+        """With what a move may have set aside here."""
+        driver = self._host.driver
+        driver.destroy(uuid)
+        if isinstance(driver, ColdMigrating):
+            driver.drop_aside(uuid, keeps_disk=False)
 
     def _settle(self, instance: Instance, job: Job, vm_state: VmState, **changes: object) -> None:
         states = {"vm_state": vm_state, "task_state": None, "power_state": self._host.power_state(instance.uuid)}

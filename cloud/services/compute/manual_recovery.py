@@ -12,7 +12,7 @@ from cloud.services.compute.former_host import AskedToGiveUp, have_guest_given_u
 from cloud.services.compute.records import Networks
 from cloud.services.compute.work import Host
 from cloud.virt.driver import InstanceMissingError
-from cloud.virt.moving import Regenerating
+from cloud.virt.moving import ColdMigrating, Regenerating
 
 
 class ManualRecovery:
@@ -32,14 +32,17 @@ class ManualRecovery:
         """
         is_missing = self._is_missing(instance.uuid)
         if is_missing or self._is_node_stale(instance):
-            self._have_given_up(instance)
-            if self._has_disk(instance.uuid):
-                self._define_again(instance)
-            elif is_missing:
+            is_aside, has_disk = self._is_aside(instance.uuid), self._has_disk(instance.uuid)
+            if is_missing and not (is_aside or has_disk):  # first of all: a guest on another host may be the only one
                 raise ComputeError(
                     f"cannot start instance {instance.uuid}: this host has neither a guest of it nor its disk; "
                     "without shared storage it can only be made anew from its image"
                 )
+            self._have_given_up(instance)
+            if is_aside:
+                self._take_back(instance)
+            elif has_disk:
+                self._define_again(instance)
             self._host.records.take_over_claim(instance.uuid)
 
     def have_claim_here(self, instance: Instance) -> None:
@@ -60,6 +63,11 @@ class ManualRecovery:
         driver = self._host.driver
         return isinstance(driver, Regenerating) and driver.has_disk(uuid)
 
+    def _is_aside(self, uuid: str) -> bool:
+        """As a move that could not be undone has left it."""
+        driver = self._host.driver
+        return isinstance(driver, ColdMigrating) and driver.is_set_aside(uuid)
+
     def _is_node_stale(self, instance: Instance) -> bool:
         """As by hand, where only `host` is changed; it is put right together with the claim."""
         return instance.node != self._host.name
@@ -71,6 +79,12 @@ class ManualRecovery:
             raise ComputeError(str(exc)) from exc  # so that the instance does not stay as it is
         for former in former_hosts:
             have_guest_given_up(self._peers, former, instance.uuid)
+
+    def _take_back(self, instance: Instance) -> None:
+        driver = self._host.driver
+        if isinstance(driver, ColdMigrating):
+            driver.take_back(instance.uuid)
+            logger.warning("instance was set aside by a move that was not undone, it is taken back")
 
     def _define_again(self, instance: Instance) -> None:
         driver = self._host.driver

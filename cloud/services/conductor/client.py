@@ -81,13 +81,9 @@ class ConductorClient:
         """Have a build given up that nobody has moved on for `instance_build_timeout`. It is a cast."""
         self._client.cast(BUILDS, "end_overdue_build", {"uuid": uuid}, timeout_s=self._timeout_s)
 
-    def move_instance(self, migration_id: int, request: BuildRequest | None = None) -> None:
-        """Have a migration that is entered carried out, or gone on with where it stands. It is a cast.
-
-        `request` is what is wanted of a host; None where that is lost.
-        """
-        arguments = {"migration_id": migration_id, "request": None if request is None else request.as_dict()}
-        self._client.cast(MOVES, "move_instance", arguments, timeout_s=self._timeout_s)
+    def move_instance(self, migration_id: int) -> None:
+        """Have a migration that is entered carried out, or gone on with where it stands. It is a cast."""
+        self._client.cast(MOVES, "move_instance", {"migration_id": migration_id}, timeout_s=self._timeout_s)
 
     def report_compute_node(self, node: ComputeNode) -> None:
         """Note how a compute host is, and that it is there."""

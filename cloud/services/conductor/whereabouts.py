@@ -6,7 +6,7 @@ from typing import Any
 from cloud.db.hosts import COMPUTE_BINARY
 from cloud.db.migration_records import MigrationQuery
 from cloud.domain.expected import Expected
-from cloud.domain.instance import Instance, TaskState
+from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.whereabouts import Departure, FormerHost, Whereabouts
 from cloud.errors import InstanceNotFoundError, InstanceStateError
@@ -20,6 +20,8 @@ from cloud.services.conductor.tables import Tables
 SHARES_DISK = "shares_disk"
 """In an evacuation's `destination`: whether it uses the disk that the source has."""
 _BEGINS_ANEW = (TaskState.REBOOTING_HARD, TaskState.REBUILDING)
+_LEAVES = (MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING)
+"""Of an evacuation, from just before its hand-over on: what it is before that may still be refused."""
 _MAX_MIGRATIONS = 20
 """Of one instance that are looked at: the last ones."""
 
@@ -93,7 +95,7 @@ class WhereaboutsMethods:
             uuid,
             instance.host,
             is_deleted=instance.deleted_at is not None,
-            is_moving=any(not migration.has_ended for migration in migrations),
+            is_moving=any(_is_moving(instance, migration) for migration in migrations),
             departure=Departure.NONE if left_by is None else _departure(left_by),
             keeps_disk=left_by is None or _is_disk_in_use(instance, left_by),
         )
@@ -120,6 +122,13 @@ def _left_by(migrations: Sequence[Migration], host: str) -> Migration | None:
     return last if is_departure else None
 
 
+def _is_moving(instance: Instance, migration: Migration) -> bool:
+    """One that waits to be confirmed or reverted holds the instance only while that is as it has left it."""
+    if migration.status is not MigrationStatus.FINISHED:
+        return migration.is_in_progress
+    return instance.vm_state is VmState.RESIZED and instance.host == migration.dest_compute
+
+
 def _is_disk_in_use(instance: Instance, evacuation: Migration) -> bool:
     """Whether the destination goes on with the disk that the source has, or nobody knows."""
     return instance.deleted_at is None and (evacuation.destination or {}).get(SHARES_DISK) is not False
@@ -128,4 +137,6 @@ def _is_disk_in_use(instance: Instance, evacuation: Migration) -> bool:
 def _departure(evacuation: Migration) -> Departure:
     if evacuation.status in (MigrationStatus.COMPLETED, MigrationStatus.CANCELLED):  # it was deleted there
         return Departure.COMPLETED
-    return Departure.IN_ERROR if evacuation.has_ended else Departure.UNDER_WAY
+    if evacuation.has_ended:
+        return Departure.IN_ERROR
+    return Departure.UNDER_WAY if evacuation.status in _LEAVES else Departure.NONE

@@ -79,6 +79,10 @@ class ColdMigrations(HostPart):
                     raise InstanceExistsError("something of it is set aside already")
                 host.guests.send(uuid, aside)
 
+    def is_set_aside(self, uuid: str) -> bool:
+        with doing("look for", uuid):
+            return self._host.aside(uuid).exists()
+
     def take_back(self, uuid: str) -> None:
         host = self._host
         with doing("take back", uuid):

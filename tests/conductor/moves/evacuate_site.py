@@ -12,7 +12,6 @@ from cloud.domain.action import InstanceAction
 from cloud.domain.expected import Expected
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.flavor import Resources
-from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance, InstanceFault, PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
@@ -146,8 +145,8 @@ class EvacuationSite:
             made.uuid, of_case | {"power_state": driver.power_state(made.uuid)} | changes
         )
 
-    def begin(self, number: int = 1, *, source: str = HERE, **options: Any) -> tuple[int, BuildRequest]:
-        """What the API does for a request: the migration's id, and what it casts."""
+    def begin(self, number: int = 1, *, source: str = HERE, **options: Any) -> int:
+        """What the API does for a request: the migration's id, which it casts."""
         instance = self.instance(number)
         new = NewMigration(
             instance_uuid=instance.uuid,
@@ -164,13 +163,12 @@ class EvacuationSite:
         migration, _ = self.tables.migrations.begin(new, {"task_state": TaskState.REBUILDING}, expected)
         with request_context(request_id=ASKED):
             self.tables.actions.start(instance.uuid, "evacuate")
-        request = BuildRequest(instance.uuid, instance.project_id, instance.flavor, IMAGE)
-        return migration.id, request
+        return migration.id
 
-    def move(self, migration_id: int, request: BuildRequest | None = None, mover: Mover | None = None) -> None:
+    def move(self, migration_id: int, mover: Mover | None = None) -> None:
         """As it comes off the bus."""
         with request_context(request_id=ASKED):
-            (mover or self.mover(self.calls)).move(migration_id, request)
+            (mover or self.mover(self.calls)).move(migration_id)
 
     def delete(self, number: int = 1, *, hears: bool = True) -> None:
         """What the API does when a user deletes it; without `hears` its host comes to it only later."""

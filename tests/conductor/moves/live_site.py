@@ -14,7 +14,6 @@ from cloud.domain.action import EventResult
 from cloud.domain.expected import Expected
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.flavor import Resources
-from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance, InstanceFault, PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
@@ -27,7 +26,6 @@ from cloud.services.compute.work import Host
 from cloud.services.conductor.moves.live import LiveCompute, LiveSteps
 from cloud.services.conductor.moves.move import Journal
 from cloud.services.conductor.moves.mover import Mover
-from cloud.services.conductor.moves.request import request_of
 from cloud.services.conductor.moves.transfer import Patience, Transferring
 from cloud.services.conductor.tables import Tables
 from cloud.virt.driver import VirtError
@@ -289,14 +287,10 @@ class LiveSite:
         )
         return migration
 
-    def request(self, migration: Migration) -> BuildRequest:
-        """What the API casts with it."""
-        return request_of(migration, self.tables.instances.get(migration.instance_uuid, deleted=True))
-
-    def move(self, migration: Migration, mover: Mover | None = None, *, request: BuildRequest | None = None) -> None:
+    def move(self, migration: Migration, mover: Mover | None = None) -> None:
         """As it comes off the bus."""
         with request_context(request_id=REQUEST_ID):
-            (mover or self.mover(self.calls)).move(migration.id, request or self.request(migration))
+            (mover or self.mover(self.calls)).move(migration.id)
 
     def abort(self, migration: Migration) -> None:
         """What the API does when an admin gives it up; MigrationStateError when it is too late."""

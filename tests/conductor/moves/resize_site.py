@@ -11,7 +11,6 @@ from cloud.db.migration_records import NewMigration
 from cloud.domain.action import InstanceAction
 from cloud.domain.expected import Expected
 from cloud.domain.flavor import Flavor, Resources
-from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance, InstanceFault, PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
@@ -157,8 +156,8 @@ class ResizeSite:
             (self.directory / host).mkdir(exist_ok=True)
             (self.directory / host / "knobs.toml").write_text(f"fail = {list(knobs)!r}\n")
 
-    def begin(self, number: int = 1, *, flavor: Flavor | None = None) -> tuple[int, BuildRequest]:
-        """What the API does for a request, of an instance that is there: the migration's id, and what it casts."""
+    def begin(self, number: int = 1, *, flavor: Flavor | None = None) -> int:
+        """What the API does for a request, of an instance that is there: the migration's id, which it casts."""
         instance = self.instance(number)
         source = str(instance.host)
         new = NewMigration(
@@ -176,9 +175,7 @@ class ResizeSite:
         migration, _ = self.tables.migrations.begin(new, {"task_state": TaskState.RESIZE_PREP}, expected)
         with request_context(request_id=ASKED):
             self.tables.actions.start(instance.uuid, "migrate" if self.case.type is MigrationType.COLD else "resize")
-        ignored = () if self.case.stays else (source,)
-        request = BuildRequest(instance.uuid, instance.project_id, new.new_flavor, None, ignored_hosts=ignored)
-        return migration.id, request
+        return migration.id
 
     def begin_ending(self, status: MigrationStatus, number: int = 1) -> int:
         """The same for one that waits: to be `confirming` or `reverting`."""
@@ -201,16 +198,16 @@ class ResizeSite:
             self.tables.actions.start(uuid_of(number), action)
         return migration.id
 
-    def move(self, migration_id: int, request: BuildRequest | None = None, mover: Mover | None = None) -> None:
+    def move(self, migration_id: int, mover: Mover | None = None) -> None:
         """As it comes off the bus."""
         with request_context(request_id=self.tables.migrations.get(migration_id).request_id):
-            (mover or self.mover(self.calls)).move(migration_id, request)
+            (mover or self.mover(self.calls)).move(migration_id)
 
     def finish(self, number: int = 1) -> None:
         """Let it come to wait for being confirmed or reverted."""
         self.enter(number)
         calls = Calls()
-        self.move(*self.begin(number), self.mover(calls))
+        self.move(self.begin(number), self.mover(calls))
         assert self.migration(number).status is MigrationStatus.FINISHED
 
     def delete(self, number: int = 1, *, hears: bool) -> None:
@@ -235,7 +232,7 @@ class ResizeSite:
         for host in HOSTS:
             self.say_alive(host)
         for migration_id in ConfirmWindow(self.tables, self.clock, window_s=0).begin_due():
-            self.move(migration_id, None, self.mover(Calls()))
+            self.move(migration_id, self.mover(Calls()))
 
     def clear_away(self, number: int) -> None:
         """An instance with all that there is of it."""

@@ -11,6 +11,7 @@ from cloud.logs.emit import logger
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.moves.disk_transfer import DiskTransfers
 from cloud.services.conductor.moves.move import Journal, Move, MoveAbortedError, OvertakenError
+from cloud.services.conductor.moves.request import request_of
 from cloud.services.conductor.moves.transfer import Patience
 from cloud.virt.moving import Transfer, TransferPhase
 from tests.conductor.moves.resize_fixtures import case, site
@@ -62,11 +63,11 @@ class Watching:
     def __init__(self, site: ResizeSite, *answers: Transfer | Exception) -> None:
         self.site = site
         instance = site.enter()
-        self.migration_id, request = site.begin()
+        self.migration_id = site.begin()
         migration = site.tables.migrations.update(
             self.migration_id, {"status": MigrationStatus.RUNNING, "step": "transfer"}
         )
-        self.move = Move(migration, instance, request)
+        self.move = Move(migration, instance, request_of(migration, instance))
         self.source = Source(answers)
         self.waited_s: list[float] = []
 

@@ -27,7 +27,7 @@ from tests.conductor.moves.evacuate_site import (
     EvacuationSite,
 )
 from tests.conductor.site import Point, first_time, raising
-from tests.db.making import SMALL, uuid_of
+from tests.db.making import SMALL, compute_node, uuid_of
 from tests.services.said import Line
 
 __all__ = ["case", "site"]
@@ -69,7 +69,7 @@ def asked_by(case: Case) -> Sequence[str]:
 
 def test_another_host_has_it_with_its_addresses_and_its_claim(site: EvacuationSite) -> None:
     before = site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.runs_on()[:1] == ([] if site.case.vm_state is VmState.STOPPED else [HERE])  # nobody has told it yet
     site.assert_evacuated()
     assert site.instance().addresses == before.addresses
@@ -91,7 +91,7 @@ def test_task_state_status_and_host_at_each_step(site: EvacuationSite) -> None:
 
     site.enter()
     site.calls.begin(look)
-    site.move(*site.begin())
+    site.move(site.begin())
     preparing = (TaskState.REBUILDING, MigrationStatus.PREPARING, HERE)
     destination = str(site.migration().dest_compute)
     expected = {
@@ -111,8 +111,8 @@ def test_task_state_status_and_host_at_each_step(site: EvacuationSite) -> None:
 
 def test_every_step_says_that_it_began_and_how_it_ended(site: EvacuationSite, lines: list[Line]) -> None:
     site.enter()
-    migration_id, request = site.begin()
-    site.move(migration_id, request)
+    migration_id = site.begin()
+    site.move(migration_id)
     steps = ("source_check", "schedule", "claim", "network", "image", "spawn", "cleanup")
     assert events(lines) == [f"evacuate.{step}.{suffix}" for step in steps for suffix in ("started", "completed")]
     said = next(fields for _, _, fields in lines if fields.get("event") == "evacuate.spawn.completed")
@@ -136,7 +136,7 @@ def test_a_step_that_fails_leaves_the_instance_as_it_was_and_a_fault_that_says_w
         site.enter(number)
         site.calls.begin(first_time(name, when, raising(NO)))
         lines.clear()
-        site.move(*site.begin(number))
+        site.move(site.begin(number))
         site.assert_undone(number)
         assert site.migration(number).error == f"step {STEPS[name]}: {NO}"
         fault, action = site.fault(number), site.action(number)
@@ -158,7 +158,7 @@ def test_a_step_that_fails_leaves_the_instance_as_it_was_and_a_fault_that_says_w
 def test_an_undo_that_fails_once_leaves_nothing(site: EvacuationSite, lines: list[Line], exc: Exception) -> None:
     site.enter()
     site.calls.begin(always("compute.sees_disk"), first_time("claims.release", "before", raising(exc)))
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_undone()
     assert [message for _, message, _ in lines].count("cannot undo step") == 1
 
@@ -169,7 +169,7 @@ def test_a_claim_that_cannot_be_given_back_is_told_to_admins_and_the_instance_is
 ) -> None:
     site.enter()
     site.calls.begin(always("compute.sees_disk"), always("claims.release"))
-    site.move(*site.begin())
+    site.move(site.begin())
     instance, migration, fault = site.instance(), site.migration(), site.fault()
     assert (instance.vm_state, instance.task_state, instance.host) == (VmState.ACTIVE, None, HERE)
     assert migration.status is MigrationStatus.ERROR
@@ -182,7 +182,7 @@ def test_a_claim_that_cannot_be_given_back_is_told_to_admins_and_the_instance_is
 def test_behind_the_hand_over_what_fails_is_tried_again(site: EvacuationSite) -> None:
     site.enter()
     site.calls.begin(first_time("compute.evacuate_here", "before", raising(NO)))
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.waited_s == [WAITS_S[0]]
     site.assert_evacuated()
     assert site.fault() is None
@@ -198,7 +198,7 @@ def test_behind_the_hand_over_nothing_is_undone_and_it_never_runs_twice(
 
     site.enter()
     site.calls.begin(fail)
-    site.move(*site.begin())
+    site.move(site.begin())
     instance, migration, fault = site.instance(), site.migration(), site.fault()
     host = str(migration.dest_compute)
     assert (instance.vm_state, instance.task_state) == (VmState.ERROR, None)
@@ -220,14 +220,13 @@ def test_behind_the_hand_over_nothing_is_undone_and_it_never_runs_twice(
 def test_one_that_ended_in_error_is_evacuated_again_when_its_new_host_breaks_down_too(site: EvacuationSite) -> None:
     site.enter()
     site.calls.begin(always("compute.evacuate_here"))
-    site.move(*site.begin())
+    site.move(site.begin())
     second = str(site.instance().host)
     third = ELSEWHERE if second == THERE else THERE
     site.clock.advance(61)
     site.report_up(third)
     site.calls.begin()
-    migration_id, request = site.begin(source=second)
-    site.move(migration_id, replace(request, ignored_hosts=(HERE,)))
+    site.move(site.begin(source=second, host=third))
     instance = site.instance()
     assert (instance.vm_state, instance.task_state, instance.host) == (VmState.ACTIVE, None, third)
     assert site.tables.claims.of(instance.uuid) == {third: SMALL.resources}
@@ -239,7 +238,7 @@ def test_while_its_host_is_up_it_is_refused(site: EvacuationSite) -> None:
     site.enter()
     begun = site.begin()
     site.report_up(HERE)
-    site.move(*begun)
+    site.move(begun)
     site.break_down()
     site.assert_undone()
     fault = site.fault()
@@ -251,7 +250,7 @@ def test_a_host_that_is_forced_down_is_down_whatever_it_reports(site: Evacuation
     site.enter()
     site.report_up(HERE)
     site.tables.services.force_down(HERE, "nova-compute", is_forced=True)
-    site.move(*site.begin())
+    site.move(site.begin())
     assert HERE not in site.runs_on()  # it was asked, and answers
     site.assert_evacuated()
 
@@ -261,7 +260,7 @@ def test_a_host_that_is_forced_down_need_not_answer(site: EvacuationSite) -> Non
     site.enter()
     site.tables.services.force_down(HERE, "nova-compute", is_forced=True)
     site.calls.begin(always("compute.give_up_guest", RpcTimeoutError("no reply in 30 s")))
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.calls.made("compute.give_up_guest") == 1
     site.assert_evacuated()
 
@@ -274,7 +273,7 @@ def test_a_host_that_came_back_and_may_run_it_keeps_it(site: EvacuationSite, exc
     site.calls.begin(
         first_time("claims.claim", "after", lambda: site.report_up(HERE)), always("compute.give_up_guest", exc)
     )
-    site.move(*site.begin())
+    site.move(site.begin())
     fault = site.fault()
     assert fault is not None
     assert fault.message == (f"cannot be certain that instance {uuid_of(1)} does not run on the host any more: {exc}")
@@ -293,7 +292,7 @@ def test_a_host_that_came_back_and_may_run_it_keeps_it(site: EvacuationSite, exc
 )
 def test_what_was_said_of_the_storage_has_to_be_so(site: EvacuationSite, found: str) -> None:
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_undone()
     fault = site.fault()
     assert fault is not None
@@ -307,7 +306,7 @@ def test_without_its_image_it_is_not_made_anew_and_the_fault_says_which(site: Ev
     for host in site.hosts.values():
         host.images.delete(IMAGE)
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_undone()
     fault = site.fault()
     assert fault is not None
@@ -322,14 +321,14 @@ def test_without_its_image_it_is_not_made_anew_and_the_fault_says_which(site: Ev
 def test_with_its_disk_it_needs_no_image(site: EvacuationSite) -> None:
     site.enter()
     site.calls.begin(always("compute.prepare_image", ImageNotFoundError("it is gone")))
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_evacuated()
 
 
 @with_own_disks
 def test_that_the_disk_of_one_without_an_image_will_be_empty_is_said(site: EvacuationSite, lines: list[Line]) -> None:
     site.enter(image_id=None)
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_evacuated()
     assert ("WARNING", "instance was made of no image, its disk will be empty") in [line[:2] for line in lines]
 
@@ -338,30 +337,29 @@ def test_that_the_disk_of_one_without_an_image_will_be_empty_is_said(site: Evacu
 def test_one_without_an_address_is_given_none(site: EvacuationSite) -> None:
     site.enter()
     site.tables.fixed_ips.release(uuid_of(1))
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.calls.made("network.allocate_for_instance") == 0
     assert (site.instance().vm_state, site.instance().addresses) == (VmState.ACTIVE, ())
 
 
 @with_own_disks
-def test_its_own_host_is_never_chosen_nor_are_those_that_are_to_be_left_out(site: EvacuationSite) -> None:
+def test_its_own_host_is_never_chosen(site: EvacuationSite) -> None:
     site.enter()
-    migration_id, request = site.begin()
-    site.move(migration_id, replace(request, ignored_hosts=(THERE,)))
-    assert site.scheduler.asked[0].ignored_hosts == (HERE, THERE)
-    assert site.instance().host == ELSEWHERE
+    site.move(site.begin(host=THERE, may_stay=True))
+    assert site.scheduler.asked[0].ignored_hosts == (HERE,)
     site.enter(2)
-    migration_id, request = site.begin(2)
-    site.move(migration_id, replace(request, ignored_hosts=HOSTS[1:]))
+    for host in HOSTS[1:]:
+        full = compute_node(host, Resources(memory_mb=0, vcpus=0, disk_gb=0))
+        site.tables.compute_nodes.report(replace(full, node=host))
+    site.move(site.begin(2))
     site.assert_undone(2)
     assert site.migration(2).error == "step schedule: no valid host: 3 hosts; RamFilter 3 -> 0"
 
 
 @with_own_disks
-def test_the_request_that_is_lost_is_made_of_what_was_asked_for(site: EvacuationSite) -> None:
+def test_it_goes_where_it_was_asked_to_go(site: EvacuationSite) -> None:
     site.enter()
-    migration_id, _ = site.begin(host=ELSEWHERE, is_forced=True)
-    site.move(migration_id, None)
+    site.move(site.begin(host=ELSEWHERE, is_forced=True))
     assert site.scheduler.asked[0].forced_host == ELSEWHERE
     assert site.instance().host == ELSEWHERE
     site.assert_evacuated()
@@ -379,7 +377,7 @@ class Outdated:
 def test_of_candidates_the_first_that_still_has_room_gets_it(site: EvacuationSite) -> None:
     site.scheduler = Outdated()  # type: ignore[assignment]
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.instance().host == ELSEWHERE
     site.assert_evacuated()
 
@@ -390,7 +388,7 @@ def test_what_a_hypervisor_has_half_done_is_done_to_the_end(site: EvacuationSite
     for host in HOSTS[1:]:
         site.hosts[host].turn(fail=[f"{knob}:1"])
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     for host in HOSTS[1:]:
         site.hosts[host].turn()
     site.assert_evacuated()
@@ -401,7 +399,7 @@ def test_a_guest_that_the_destination_has_of_it_already_is_not_taken_for_it(site
     instance = site.enter()
     for host in HOSTS[1:]:
         site.hosts[host].driver.spawn(instance, None, [], lambda _percent: None)
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.instance().host == HERE
     assert "there is a guest of it, and its power state is RUNNING" in str(site.migration().error)
 
@@ -414,7 +412,7 @@ def test_an_admin_who_resets_its_state_meanwhile_has_the_last_word(site: Evacuat
     site.calls.begin(
         first_time("compute.prepare_image", "after", lambda: _update(site, **reset)),
     )
-    site.move(*site.begin())
+    site.move(site.begin())
     instance = site.instance()
     assert (instance.vm_state, instance.task_state, instance.host) == (VmState.ACTIVE, None, HERE)
     assert site.migration().status is MigrationStatus.FAILED
@@ -429,7 +427,7 @@ def _update(site: EvacuationSite, **changes: object) -> None:
 @with_own_disks
 def test_launch_time_is_that_of_the_new_guest_where_it_is_made_anew(site: EvacuationSite) -> None:
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.instance().launched_at == site.clock.now
 
 
@@ -438,5 +436,5 @@ def test_power_state_is_unknown_until_the_destination_tells_it(site: EvacuationS
     seen: list[PowerState] = []
     site.enter()
     site.calls.begin(first_time("compute.evacuate_here", "before", lambda: seen.append(site.instance().power_state)))
-    site.move(*site.begin())
+    site.move(site.begin())
     assert seen == [PowerState.NOSTATE]

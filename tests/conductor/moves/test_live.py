@@ -1,7 +1,6 @@
 """The live migration from its request to its end: every step failed in turn, every undo failed in turn."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -336,9 +335,7 @@ def test_a_host_that_is_asked_for_is_the_only_one(live: LiveSite, *, is_forced: 
 
 
 def test_its_own_host_is_no_destination(live: LiveSite) -> None:
-    migration = live.enter(host=SOURCE, is_forced=True)
-    request = replace(live.request(migration), ignored_hosts=())
-    live.move(migration, request=request)
+    live.move(live.enter(host=SOURCE, is_forced=True, may_stay=True))
     live.assert_stayed()
     assert live.scheduler.asked[0].ignored_hosts == (SOURCE,)
 

@@ -126,7 +126,7 @@ def test_killed_anywhere_and_its_message_lost_it_is_taken_up_all_the_same(live: 
             live.report(host)
         assert mover.left() == ([] if is_over else [migration.id])
         assert mover.left() == []  # it was said
-        mover.move(migration.id, None)
+        mover.move(migration.id)
         if not is_over:
             scenario.assert_ended(live, number)
 
@@ -328,5 +328,5 @@ def test_what_is_left_is_taken_up_oldest_first_and_not_all_at_once(live: LiveSit
 
 
 def test_one_that_nobody_knows_is_let_go(live: LiveSite, lines: list[Line]) -> None:
-    live.mover().move(4711, None)
+    live.mover().move(4711)
     assert [(level, message) for level, message, _ in lines] == [("WARNING", "cannot move what is not there")]

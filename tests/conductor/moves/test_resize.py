@@ -13,9 +13,20 @@ from cloud.domain.migration import MigrationStatus
 from cloud.errors import ComputeError, ConflictError
 from cloud.services.conductor.moves.move import WAITS_S
 from tests.conductor.moves.resize_fixtures import case, site
-from tests.conductor.moves.resize_site import CASES, ELSEWHERE, HERE, HOSTS, LARGE, ROOM, THERE, Case, ResizeSite
+from tests.conductor.moves.resize_site import (
+    CASES,
+    ELSEWHERE,
+    HERE,
+    HOSTS,
+    LARGE,
+    NO_ROOM,
+    ROOM,
+    THERE,
+    Case,
+    ResizeSite,
+)
 from tests.conductor.site import Point, first_time, raising
-from tests.db.making import SMALL, uuid_of
+from tests.db.making import SMALL, compute_node, uuid_of
 from tests.services.said import Line
 
 __all__ = ["case", "site"]
@@ -52,7 +63,7 @@ def asked_before_hand_over(site: ResizeSite) -> Sequence[str]:
     """The names of STEPS that such a move asks for."""
     site.enter(1000)
     site.calls.begin()
-    site.move(*site.begin(1000))
+    site.move(site.begin(1000))
     names = [name for _, name, when in site.calls.reached if when == "before"]
     site.clear_away(1000)
     asked = names[: names.index("migrations.hand_over")]
@@ -65,7 +76,7 @@ def events(lines: list[Line]) -> list[str]:
 
 def test_it_waits_on_its_new_host_and_its_old_one_keeps_what_it_had(site: ResizeSite) -> None:
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_waits()
     assert site.waited_s == []
     assert site.fault() is None
@@ -85,7 +96,7 @@ def test_task_states_and_statuses_are_those_of_nova_in_order(site: ResizeSite) -
 
     site.enter()
     site.calls.begin(look)
-    site.move(*site.begin())
+    site.move(site.begin())
     preparing, moving = (TaskState.RESIZE_PREP, MigrationStatus.PREPARING), TaskState.RESIZE_MIGRATING
     expected = {
         "scheduler.select_hosts": preparing,
@@ -107,8 +118,8 @@ def test_task_states_and_statuses_are_those_of_nova_in_order(site: ResizeSite) -
 
 def test_every_step_says_that_it_began_and_how_it_ended(site: ResizeSite, lines: list[Line]) -> None:
     site.enter()
-    migration_id, request = site.begin()
-    site.move(migration_id, request)
+    migration_id = site.begin()
+    site.move(migration_id)
     steps = ("schedule", "claim", "pre", "transfer", "post")
     assert events(lines) == [f"resize.{step}.{suffix}" for step in steps for suffix in ("started", "completed")]
     said = next(fields for _, _, fields in lines if fields.get("event") == "resize.post.completed")
@@ -131,7 +142,7 @@ def test_a_step_that_fails_leaves_the_instance_as_it_was_and_a_fault_that_says_w
         site.enter(number)
         site.calls.begin(first_time(name, when, raising(NO)))
         lines.clear()
-        site.move(*site.begin(number))
+        site.move(site.begin(number))
         site.assert_as_before(number)
         assert site.migration(number).error == f"step {STEPS[name]}: {NO}"
         fault, action = site.fault(number), site.action(number)
@@ -169,7 +180,7 @@ def test_a_step_that_fails_leaves_the_instance_as_it_was_and_a_fault_that_says_w
 def test_what_a_hypervisor_has_half_done_is_undone(site: ResizeSite, case: Case, knob: str) -> None:
     site.enter()
     site.turn(f"{knob}:1")
-    site.move(*site.begin())
+    site.move(site.begin())
     if site.migration().status is MigrationStatus.FINISHED:  # it has no such step
         assert knob.partition(".")[0] in (
             ("prepare_disk", "send_disk", "set_aside", "adopt") if case.stays else ("resize", "send_disk")
@@ -198,7 +209,7 @@ def test_an_undo_that_fails_once_leaves_nothing(
 
         site.enter(number)
         site.calls.begin(first_time(failing, "after", raising(NO)), fail_undo)
-        site.move(*site.begin(number))
+        site.move(site.begin(number))
         assert left == [0]
         site.assert_as_before(number)
         site.clear_away(number)
@@ -212,15 +223,26 @@ def test_where_its_old_host_cannot_take_it_back_it_is_in_error_and_somebody_must
     failing = "compute.resize_here" if case.stays else "compute.adopt"
     site.enter()
     site.calls.begin(first_time(failing, "before", raising(NO)), always("compute.take_back"))
-    site.move(*site.begin())
+    site.move(site.begin())
     instance, migration, fault = site.instance(), site.migration(), site.fault()
     assert (instance.vm_state, instance.task_state, instance.host) == (VmState.ERROR, None, HERE)
     assert migration.status is MigrationStatus.ERROR
-    assert str(migration.error).endswith("; may not be undone: pre")
+    assert str(migration.error).endswith("; may not be undone: pre, claim")
     assert fault is not None
-    assert "may not be undone: pre" in str(fault.details)
+    assert "may not be undone: pre, claim" in str(fault.details)
     assert PowerState.RUNNING not in site.guests().values()  # it does not run twice: it does not run
-    assert site.tables.claims.of(instance.uuid) == {HERE: SMALL.resources}
+    kept = {} if case.stays else {HERE: SMALL.resources}
+    assert site.tables.claims.of(instance.uuid) == kept | {str(migration.dest_compute): case.flavor.resources}
+
+
+@pytest.mark.parametrize("case", [CASES["cold"], CASES["resize, shared storage"]], ids=str)
+def test_where_its_old_host_cannot_take_it_back_what_its_new_one_has_is_kept(site: ResizeSite) -> None:
+    site.enter()
+    site.calls.begin(first_time("compute.adopt", "after", raising(NO)), always("compute.take_back"))
+    site.move(site.begin())
+    assert site.migration().status is MigrationStatus.ERROR
+    assert site.calls.made("compute.drop_aside") == 0
+    assert site.guests() == {str(site.migration().dest_compute): PowerState.SHUTDOWN}
 
 
 @pytest.mark.parametrize("case", [CASES["cold"], CASES["resize, shared storage"]], ids=str)
@@ -229,7 +251,7 @@ def test_where_its_new_host_cannot_be_cleared_it_runs_as_before_and_the_claim_st
 ) -> None:
     site.enter()
     site.calls.begin(first_time("compute.adopt", "before", raising(NO)), always("compute.drop_aside"))
-    site.move(*site.begin())
+    site.move(site.begin())
     instance, migration = site.instance(), site.migration()
     assert (instance.vm_state, instance.task_state, instance.host) == (case.vm_state, None, HERE)
     assert site.guests() == {HERE: case.power_state}
@@ -242,7 +264,7 @@ def test_where_its_new_host_cannot_be_cleared_it_runs_as_before_and_the_claim_st
 def test_behind_the_hand_over_what_fails_is_tried_again(site: ResizeSite) -> None:
     site.enter()
     site.calls.begin(first_time("compute.start_resized", "before", raising(NO)))
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_waits()
     assert site.waited_s == [WAITS_S[0]]
     assert site.fault() is None
@@ -252,7 +274,7 @@ def test_behind_the_hand_over_nothing_is_undone_and_it_never_runs_twice(site: Re
     case = site.case
     site.enter()
     site.calls.begin(always("compute.start_resized"))
-    site.move(*site.begin())
+    site.move(site.begin())
     instance, migration, fault = site.instance(), site.migration(), site.fault()
     host = str(migration.dest_compute)
     assert (instance.vm_state, instance.task_state, instance.host) == (VmState.ERROR, None, host)
@@ -272,7 +294,7 @@ def test_behind_the_hand_over_nothing_is_undone_and_it_never_runs_twice(site: Re
 def test_a_fault_names_no_host_to_its_owner(site: ResizeSite) -> None:
     site.enter()
     site.calls.begin(first_time("compute.adopt", "before", raising(ComputeError(f"cannot adopt on {THERE}: no room"))))
-    site.move(*site.begin())
+    site.move(site.begin())
     fault = site.fault()
     assert fault is not None
     assert fault.message == "cannot adopt on the host: no room"
@@ -293,7 +315,7 @@ class Outdated:
 def test_of_candidates_the_first_that_still_has_room_gets_it(site: ResizeSite) -> None:
     site.scheduler = Outdated()
     site.enter()
-    site.move(*site.begin())
+    site.move(site.begin())
     site.assert_waits()
     assert site.instance().host == ELSEWHERE
     assert THERE not in site.tables.claims.of(uuid_of(1))
@@ -303,8 +325,7 @@ def test_of_candidates_the_first_that_still_has_room_gets_it(site: ResizeSite) -
 def test_where_it_stays_its_claim_is_the_larger_of_each_until_it_is_confirmed(site: ResizeSite) -> None:
     less = replace(LARGE, vcpus=2, memory_mb=1024)
     site.enter()
-    migration_id, request = site.begin(flavor=less)
-    site.move(migration_id, replace(request, flavor=less))
+    site.move(site.begin(flavor=less))
     assert site.tables.claims.of(uuid_of(1)) == {HERE: Resources(SMALL.memory_mb, 2, 50)}
     site.move(site.begin_ending(MigrationStatus.CONFIRMING))
     assert site.tables.claims.of(uuid_of(1)) == {HERE: Resources(1024, 2, 50)}
@@ -314,8 +335,7 @@ def test_where_it_stays_its_claim_is_the_larger_of_each_until_it_is_confirmed(si
 def test_a_flavor_with_a_smaller_disk_is_refused_and_it_goes_on_running(site: ResizeSite, lines: list[Line]) -> None:
     smaller = replace(SMALL, id=9, flavorid="9", root_gb=10)
     site.enter()
-    migration_id, request = site.begin(flavor=smaller)
-    site.move(migration_id, replace(request, flavor=smaller))
+    site.move(site.begin(flavor=smaller))
     site.assert_as_before()
     fault = site.fault()
     assert fault is not None
@@ -328,8 +348,9 @@ def test_a_flavor_with_a_smaller_disk_is_refused_and_it_goes_on_running(site: Re
 @pytest.mark.parametrize("case", [CASES["resize"]], ids=str)
 def test_where_no_host_passes_it_goes_on_and_the_fault_says_which_filter_left_none(site: ResizeSite) -> None:
     site.enter()
-    migration_id, request = site.begin()
-    site.move(migration_id, replace(request, ignored_hosts=HOSTS))
+    for host in HOSTS:
+        site.tables.compute_nodes.report(compute_node(host, NO_ROOM))
+    site.move(site.begin())
     site.assert_as_before()
     fault = site.fault()
     assert fault is not None

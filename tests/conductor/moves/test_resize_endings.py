@@ -9,6 +9,7 @@ from cloud.domain.action import EventResult
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus
 from cloud.errors import ComputeError
+from cloud.rpc.errors import RpcTimeoutError
 from cloud.services.conductor.moves.move import WAITS_S
 from tests.conductor.moves.resize_fixtures import case, site
 from tests.conductor.moves.resize_site import CASES, CONFIRMED, HERE, REVERTED, Case, ResizeSite
@@ -83,7 +84,7 @@ def test_reverted_it_has_the_disk_that_it_had(site: ResizeSite, case: Case) -> N
     site.enter()
     disk = site.directory / ("shared/disks" if case.is_shared else f"{HERE}/instances") / uuid_of(1) / "disk"
     before = beginning(disk)
-    site.move(*site.begin())
+    site.move(site.begin())
     site.move(site.begin_ending(REVERTING))
     assert beginning(disk) == before
     assert before.startswith(b"disk of ")
@@ -173,12 +174,11 @@ def test_before_its_old_host_has_it_again_a_revert_that_fails_is_undone(site: Re
 
 
 @OTHER_HOST
-@pytest.mark.parametrize("undo", ["compute.set_aside", "compute.take_back"])
-def test_an_undo_of_a_revert_that_fails_once_leaves_it_waiting(site: ResizeSite, undo: str) -> None:
+def test_an_undo_of_a_revert_that_fails_once_leaves_it_waiting(site: ResizeSite) -> None:
     left = [1]
 
     def fail_undo(point: Point) -> None:
-        if point[1:] == (undo, "before") and site.migration().is_undoing and left[0] > 0:
+        if point[1:] == ("compute.take_back", "before") and site.migration().is_undoing and left[0] > 0:
             left[0] -= 1
             raise NO
 
@@ -187,6 +187,43 @@ def test_an_undo_of_a_revert_that_fails_once_leaves_it_waiting(site: ResizeSite,
     site.move(site.begin_ending(REVERTING))
     assert left == [0]
     site.assert_waits()
+
+
+@OTHER_HOST
+@pytest.mark.parametrize("exc", [NO, RpcTimeoutError("no reply in 30 s")], ids=["missing", "silent"])
+def test_a_revert_is_undone_also_where_its_old_host_sets_nothing_aside_again(
+    site: ResizeSite, case: Case, exc: Exception
+) -> None:
+    def fail_undo(point: Point) -> None:
+        if point[1:] == ("compute.set_aside", "before") and site.migration().is_undoing:
+            raise exc
+
+    site.finish()
+    host = str(site.instance().host)
+    site.calls.begin(first_time("compute.take_back", "after", raising(NO)), fail_undo)
+    site.move(site.begin_ending(REVERTING))
+    assert site.guests() == {HERE: PowerState.SHUTDOWN, host: case.power_state}
+    assert (site.instance().vm_state, site.migration().status) == (VmState.RESIZED, MigrationStatus.FINISHED)
+    site.calls.begin()
+    site.move(site.begin_ending(CONFIRMING))
+    site.assert_confirmed()
+
+
+@OTHER_HOST
+def test_once_its_old_host_has_begun_to_remove_it_it_is_not_reverted(site: ResizeSite, case: Case) -> None:
+    site.finish()
+    host = str(site.instance().host)
+    site.turn("drop_aside.disk")
+    site.move(site.begin_ending(CONFIRMING))
+    site.turn()
+    assert site.migration().status is MigrationStatus.FINISHED
+    site.calls.begin()
+    site.move(site.begin_ending(REVERTING))
+    assert site.guests() == {host: case.power_state}
+    assert "it can only be confirmed" in str(site.migration().error)
+    assert site.calls.made("compute.set_aside") == 0
+    site.move(site.begin_ending(CONFIRMING))
+    site.assert_confirmed()
 
 
 @OTHER_HOST
@@ -232,11 +269,10 @@ def test_where_it_does_not_start_at_its_old_host_it_is_in_error_there(site: Resi
 
 
 @OTHER_HOST
-def test_where_the_other_host_cannot_be_cleared_it_runs_as_before_and_the_claim_stays(
+def test_where_the_other_host_cannot_be_cleared_it_runs_as_before_and_the_claim_goes(
     site: ResizeSite, case: Case
 ) -> None:
     site.finish()
-    there = str(site.instance().host)
     site.calls.begin(failing("compute.drop_aside"))
     site.move(site.begin_ending(REVERTING))
     instance, migration = site.instance(), site.migration()
@@ -245,7 +281,7 @@ def test_where_the_other_host_cannot_be_cleared_it_runs_as_before_and_the_claim_
     assert site.guests() == {HERE: case.power_state}
     assert migration.status is MigrationStatus.ERROR
     assert migration.error == f"step cleanup: {NO}"
-    assert site.tables.claims.of(instance.uuid).keys() == {HERE, there}
+    assert site.tables.claims.of(instance.uuid).keys() == {HERE}
 
 
 @LOCAL
@@ -265,7 +301,7 @@ def test_the_same_instance_may_be_moved_again_once_it_is_confirmed(site: ResizeS
     site.finish()
     site.move(site.begin_ending(CONFIRMING))
     first = site.instance().host
-    site.move(*site.begin())
+    site.move(site.begin())
     assert site.instance().host != first
     site.move(site.begin_ending(REVERTING))
     assert site.guests() == {str(first): PowerState.RUNNING}

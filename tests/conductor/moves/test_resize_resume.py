@@ -55,8 +55,8 @@ class Scenario:
         """The instance and the request for it; what is given lets it come off the bus, also again."""
         if self.ending is None:
             site.enter(number)
-            migration_id, request = site.begin(number)
-            return lambda: site.move(migration_id, request)
+            migration_id = site.begin(number)
+            return lambda: site.move(migration_id)
         site.finish(number)
         migration_id = site.begin_ending(self.ending, number)
         return lambda: site.move(migration_id)
@@ -135,7 +135,7 @@ def test_killed_anywhere_it_ends_as_it_would_have_when_it_is_taken_up(site: Resi
         with pytest.raises(Killed):
             run()
         site.calls.begin(trouble)
-        site.move(site.migration(number).id)  # as it is taken up, its request is lost
+        site.move(site.migration(number).id)  # as it is taken up
         scenario.assert_ended(site, number)
         assert site.migration(number).status not in IN_PROGRESS
 

@@ -59,6 +59,39 @@ def test_an_instance_that_others_work_on_is_left(site: ResizeSite) -> None:
     assert site.migration().status is MigrationStatus.FINISHED
 
 
+def test_those_that_others_work_on_do_not_hold_up_the_rest(site: ResizeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.services.conductor.moves.waiting.MAX_BEGUN", 1)
+    site.finish(1)
+    site.tables.instances.update(uuid_of(1), {"vm_state": VmState.ACTIVE})
+    site.finish(2)
+    site.clock.advance(HOUR_S)
+    assert ConfirmWindow(site.tables, site.clock, window_s=10).begin_due() == [site.migration(2).id]
+
+
+@pytest.mark.parametrize("is_reverted", [False, True])
+def test_of_one_that_ended_in_error_and_is_deleted_nothing_is_kept_on_either_host(
+    site: ResizeSite, *, is_reverted: bool
+) -> None:
+    def fail(point: Point) -> None:
+        if point[1:] in (("compute.adopt", "after"), ("compute.drop_aside", "before")):
+            raise ComputeError("cannot do it: no answer")
+
+    if is_reverted:
+        site.finish()
+        site.calls.begin(fail)
+        site.move(site.begin_ending(MigrationStatus.REVERTING))
+    else:
+        site.enter()
+        site.calls.begin(fail)
+        site.move(site.begin())
+    assert site.migration().status is MigrationStatus.ERROR
+    site.delete(hears=True)
+    site.calls.begin()
+    confirming = {"status": MigrationStatus.CONFIRMING, "step": None, "is_undoing": False, "is_handed_over": True}
+    site.move(site.tables.migrations.update(site.migration().id, confirming).id)
+    site.assert_nothing_left()
+
+
 def test_one_that_is_being_reverted_is_not_confirmed(site: ResizeSite) -> None:
     site.finish()
     site.begin_ending(MigrationStatus.REVERTING)

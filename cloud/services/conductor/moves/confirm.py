@@ -9,9 +9,10 @@ from types import MappingProxyType
 from cloud.domain.instance import TaskState
 from cloud.domain.migration import MigrationStatus
 from cloud.logs.events import RESIZE
+from cloud.services.conductor.build import is_unwanted
 from cloud.services.conductor.moves.move import End, Journal, Kind, Move
 from cloud.services.conductor.moves.place import Placing
-from cloud.services.conductor.moves.resized import TYPES, ResizeCompute, refuse_down, shares_storage, stays
+from cloud.services.conductor.moves.resized import MAY_BE_DROPPED, TYPES, ResizeCompute, refuse_down, shares_storage
 from cloud.services.conductor.procedure import Step
 from cloud.services.conductor.tables import Tables
 
@@ -22,12 +23,14 @@ STATUSES: Mapping[str, MigrationStatus] = MappingProxyType(
 
 
 def confirm_kind(tables: Tables, compute: ResizeCompute, placing: Placing, journal: Journal) -> Kind:
-    """For migrations that are `confirming`; the instance may be deleted, and is the destination's otherwise."""
+    """For migrations that are `confirming`; the instance is the destination's, or deleted, wherever it was then."""
 
     def confirm(move: Move) -> None:
-        if not stays(move):
-            refuse_down(tables, move, move.source)
-            compute.drop_aside(move.source, move.uuid, keeps_disk=shares_storage(move))
+        is_deleted = is_unwanted(move.instance)
+        for host in sorted({move.source, move.destination} - {move.instance.host}):
+            refuse_down(tables, move, host)
+            journal.note(move, destination={**(move.migration.destination or {}), MAY_BE_DROPPED: True})
+            compute.drop_aside(host, move.uuid, keeps_disk=shares_storage(move) and not is_deleted)
 
     steps = (Step("confirm", confirm), Step("cleanup", placing.release_source))
     return Kind(

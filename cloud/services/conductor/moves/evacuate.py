@@ -2,7 +2,8 @@
 
 The journal's `destination` has, from `image` on, whether it goes on with the disk that its host had (`shares_disk`).
 Until the hand-over, which is before anything runs at the destination, all is undone where a step fails, and the
-instance is its old host's. That one, should it come back meanwhile, lets the guest not run: it asks before it is up.
+instance is its old host's. That one, should it come back meanwhile, asks before it is up: from `spawn` on it lets the
+guest not run, and before that it keeps it until it is told to give it up.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from cloud.db.actions import FAILED
 from cloud.domain.action import EventResult
-from cloud.domain.host import BuildRequest
 from cloud.domain.migration import Migration, MigrationStatus
 from cloud.errors import CloudError, MigrationNotFoundError, MigrationStateError
 from cloud.logs.emit import RequestContext, logger, request_context
@@ -58,15 +57,14 @@ class Mover:
         self._now = now
         self._wait = wait
 
-    def move(self, migration_id: int, request: BuildRequest | None) -> None:
+    def move(self, migration_id: int) -> None:
         """Return when the migration has ended or waits to be confirmed, or is somebody else's business.
 
-        One that was begun already is taken up where it stands; `request` is None where it is lost. Raises one of
-        INTERRUPTIONS that lasts too long.
+        One that was begun already is taken up where it stands. Raises one of INTERRUPTIONS that lasts too long.
         """
         for wait_s in (*WAITS_S, None):
             try:
-                self._move(migration_id, request)
+                self._move(migration_id)
             except OvertakenError as exc:
                 logger.bind(migration=migration_id, error=str(exc)).info("move is left to another mover")
                 self._note_if_ended(migration_id)
@@ -82,7 +80,7 @@ class Mover:
     def left(self) -> Sequence[int]:
         """Migrations that nobody goes on with, those first that stand for longest, by id; each is said once in a while.
 
-        Whoever is told has them moved, without a request.
+        Whoever is told has them moved.
         """
         found = self._tables.migrations.left(self._now() - LEFT_AFTER, limit=MAX_LEFT)
         return [each.id for each in found if self._is_marked(each)]
@@ -95,7 +93,7 @@ class Mover:
             return False
         return True
 
-    def _move(self, migration_id: int, request: BuildRequest | None) -> None:
+    def _move(self, migration_id: int) -> None:
         try:
             migration = self._tables.migrations.get(migration_id)
         except MigrationNotFoundError as exc:
@@ -107,7 +105,7 @@ class Mover:
             if kind is None:  # whoever ended it may have died before this
                 self._note_end(migration, None)
                 return
-            move = Move(migration, instance, request or request_of(migration, instance))
+            move = Move(migration, instance, request_of(migration, instance))
             self._journal.note(move)
             self._tables.actions.start_event(move.uuid, kind.event)
             self._end(kind, move, self._outcome(kind, move))

@@ -1,4 +1,4 @@
-"""What is wanted of a host for a move whose own request is lost, as it is known from the database."""
+"""What is wanted of a host for a move, as it is known from the database."""
 
 from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance
@@ -7,7 +7,7 @@ from cloud.services.api.system_metadata import image_properties_of, min_disk_gb_
 
 
 def request_of(migration: Migration, instance: Instance) -> BuildRequest:
-    """The one that the API has made."""
+    """Of a migration as the API has entered it."""
     options = migration.options
     host = options.get("host")
     is_forced = bool(options.get("is_forced"))

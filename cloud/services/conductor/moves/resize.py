@@ -60,7 +60,7 @@ class ResizeSteps:
         self._transfers = transfers
         steps = (
             Step("schedule", placing.schedule),
-            Step("claim", placing.claim, self._leave_destination),
+            Step("claim", placing.claim, self._leave_destination, undo_after="pre"),
             Step("pre", self._prepare, self._take_back),
             Step("transfer", self._transfer),
             Step("post", self._hand_over),
@@ -132,7 +132,10 @@ class ResizeSteps:
         self._journal.change_instance(move, power_state=power_state)
 
     def _leave_destination(self, move: Move) -> None:
-        """The claim goes when nothing is there any more that uses it."""
+        """The claim goes when nothing is there any more that uses it.
+
+        Not before the source has it back: what was adopted here may be all that there is to start.
+        """
         if move.migration.step in _AT_DESTINATION and not stays(move):
             keeps_disk = not self._is_deleted(move) and shares_storage(move)
             self._compute.drop_aside(move.destination, move.uuid, keeps_disk=keeps_disk)

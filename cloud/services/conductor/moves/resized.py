@@ -16,6 +16,8 @@ from cloud.services.conductor.moves.move import Move
 from cloud.services.conductor.tables import Tables
 
 TYPES = (MigrationType.COLD, MigrationType.RESIZE)
+MAY_BE_DROPPED = "may_be_dropped"
+"""In the journal's `destination`: a confirmation has begun to remove what the old host keeps."""
 
 
 class ResizeCompute(DiskCompute, Protocol):

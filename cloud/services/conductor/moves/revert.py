@@ -9,11 +9,21 @@ from types import MappingProxyType
 
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus
+from cloud.errors import CloudError, ComputeError
+from cloud.logs.emit import logger
 from cloud.logs.events import RESIZE
 from cloud.services.conductor.build import is_unwanted
-from cloud.services.conductor.moves.move import End, Journal, Kind, Move
+from cloud.services.conductor.moves.move import INTERRUPTIONS, End, Journal, Kind, Move, described
 from cloud.services.conductor.moves.place import Placing
-from cloud.services.conductor.moves.resized import TYPES, ResizeCompute, ran_before, refuse_down, shares_storage, stays
+from cloud.services.conductor.moves.resized import (
+    MAY_BE_DROPPED,
+    TYPES,
+    ResizeCompute,
+    ran_before,
+    refuse_down,
+    shares_storage,
+    stays,
+)
 from cloud.services.conductor.procedure import Failure, Step
 from cloud.services.conductor.tables import Tables
 
@@ -59,6 +69,11 @@ class RevertSteps:
             self._start(move, move.source, is_running=ran_before(move))
 
     def _give_back(self, move: Move) -> None:
+        if (move.migration.destination or {}).get(MAY_BE_DROPPED):
+            raise ComputeError(
+                f"cannot move instance {move.uuid}: host {move.source} may have nothing of it any more, "
+                "it can only be confirmed"
+            )
         if not self._may_be_aside(move):
             refuse_down(self._tables, move, move.destination)
             refuse_down(self._tables, move, move.source)
@@ -75,15 +90,25 @@ class RevertSteps:
         if stays(move):
             self._compute.resize_here(move.source, move.uuid, move.migration.new_flavor)
         elif self._may_be_aside(move):
-            self._compute.set_aside(move.source, move.uuid)
+            self._set_source_aside(move)
         else:
             return
         self._start(move, move.destination, is_running=move.instance.power_state is PowerState.RUNNING)
 
+    def _set_source_aside(self, move: Move) -> None:
+        """Where that host has nothing of it, or does not answer, it does not run there: nothing has started it."""
+        try:
+            self._compute.set_aside(move.source, move.uuid)
+        except INTERRUPTIONS:
+            raise
+        except CloudError as exc:
+            logger.bind(error=str(exc), **described(move)).warning("cannot set aside again what its old host has")
+
     def _clear_destination(self, move: Move) -> None:
+        """The claim first: a host that cannot be cleared has room for others all the same."""
+        self._placing.release(move)
         if not stays(move):
             self._compute.drop_aside(move.destination, move.uuid, keeps_disk=shares_storage(move))
-        self._placing.release(move)
 
     def _start(self, move: Move, host: str, *, is_running: bool) -> None:
         power_state = self._compute.take_back(host, move.uuid, is_running=is_running)

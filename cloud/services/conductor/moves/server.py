@@ -1,15 +1,11 @@
 """Moves, from a queue of their own: a migration's id comes off the bus, and it is moved to its end."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import methods_of, rpc_method
 from cloud.rpc.publisher import Publisher
 from cloud.services.conductor.client import MOVES
 from cloud.services.conductor.moves.mover import Mover
 from cloud.services.conductor.own_queue import OwnQueueServer
-from cloud.services.scheduler.reading import read_request
 
 
 class MoveMethods:
@@ -19,15 +15,11 @@ class MoveMethods:
         self._mover = mover
 
     @rpc_method
-    def move_instance(self, migration_id: int, request: Mapping[str, Any] | None = None) -> None:
-        """Go on with a migration to its end; see Mover.move."""
+    def move_instance(self, migration_id: int) -> None:
+        """Go on with a migration to its end; see Mover.move. What is wanted is what its row says."""
         if type(migration_id) is not int or migration_id < 1:
             raise BadMessageError(f"cannot move instance: {migration_id!r} is no id of a migration")
-        try:
-            wanted = None if request is None else read_request(request)
-        except ValueError as exc:
-            raise BadMessageError(f"cannot read request: {exc}") from exc
-        self._mover.move(migration_id, wanted)
+        self._mover.move(migration_id)
 
 
 class MoveServer(OwnQueueServer):
