@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.orm import Session
 
-from cloud.db.bounds import check_values, table_of
+from cloud.db.bounds import changed_columns, check_values, flag, table_of, text, time
 from cloud.db.instance_query import INSTANCE_COLUMNS, in_states
 from cloud.db.models import InstanceRow
 from cloud.domain.expected import ANY, Expected
@@ -87,15 +87,7 @@ def of_flavor(flavor: Flavor) -> dict[str, Any]:
 
 def changed_values(uuid: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes, by names of Instance's fields, as columns; ValueError for one that is none."""
-    values = {}
-    for name, value in changes.items():
-        if name not in _CONVERSIONS:
-            raise ValueError(f"cannot update instance {uuid}: {name} is not changed so")
-        is_none = value is None and _TABLE.columns[name].nullable
-        try:
-            values[name] = None if is_none else _CONVERSIONS[name](value)
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"cannot update instance {uuid}: bad {name}: {exc}") from exc
+    values = changed_columns(InstanceRow, f"instance {uuid}", changes, _CONVERSIONS)
     flavor = values.pop("flavor", None)
     if flavor is not None:
         values |= of_flavor(flavor)
@@ -110,47 +102,31 @@ def _vm_state(value: Any) -> VmState:
     return state
 
 
-def _time(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("it is no text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("it is neither true nor false")
-    return value
-
-
 _TABLE = table_of(InstanceRow)
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
-        "display_name": _text,
-        "hostname": _text,
+        "display_name": text,
+        "hostname": text,
         "flavor": lambda value: value if isinstance(value, Flavor) else Flavor.from_dict(value),
-        "image_id": _text,
-        "host": _text,
-        "node": _text,
-        "availability_zone": _text,
+        "image_id": text,
+        "host": text,
+        "node": text,
+        "availability_zone": text,
         "vm_state": _vm_state,
         "task_state": TaskState,
         "power_state": PowerState,
         "progress": int,
-        "key_name": _text,
-        "key_data": _text,
-        "user_data": _text,
-        "has_config_drive": _flag,
+        "key_name": text,
+        "key_data": text,
+        "user_data": text,
+        "has_config_drive": flag,
         "metadata": dict,
         "system_metadata": dict,
-        "access_ip_v4": _text,
-        "access_ip_v6": _text,
-        "locked_by": _text,
-        "launched_at": _time,
-        "terminated_at": _time,
+        "access_ip_v4": text,
+        "access_ip_v6": text,
+        "locked_by": text,
+        "launched_at": time,
+        "terminated_at": time,
     }
 )
 CHANGEABLE = frozenset(_CONVERSIONS)

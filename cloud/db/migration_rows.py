@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row
 
-from cloud.db.bounds import check_values, table_of
+from cloud.db.bounds import changed_columns, check_values, flag, table_of, text
 from cloud.db.models import MigrationRow
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import VmState
@@ -82,15 +82,7 @@ def migration_of(row: Row[Any]) -> Migration:
 
 def changed_migration(migration_id: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes by column; ValueError for one that is none."""
-    values = {}
-    for name, value in changes.items():
-        if name not in _CONVERSIONS:
-            raise ValueError(f"cannot update migration {migration_id}: {name} is not changed so")
-        is_none = value is None and _TABLE.columns[name].nullable
-        try:
-            values[name] = None if is_none else _CONVERSIONS[name](value)
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"cannot update migration {migration_id}: bad {name}: {exc}") from exc
+    values = changed_columns(MigrationRow, f"migration {migration_id}", changes, _CONVERSIONS)
     check_values(MigrationRow, values)
     return values
 
@@ -103,36 +95,24 @@ def has(name: str, value: object) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("it is no text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("it is neither true nor false")
-    return value
-
-
 _BYTES = tuple(f"{what}_{part}_bytes" for what in ("memory", "disk") for part in ("total", "processed", "remaining"))
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "status": MigrationStatus,
-        "request_id": _text,
-        "source_node": _text,
-        "dest_compute": _text,
-        "dest_node": _text,
-        "dest_host": _text,
+        "request_id": text,
+        "source_node": text,
+        "dest_compute": text,
+        "dest_node": text,
+        "dest_host": text,
         "options": dict,
-        "step": _text,
-        "is_undoing": _flag,
-        "is_handed_over": _flag,
+        "step": text,
+        "is_undoing": flag,
+        "is_handed_over": flag,
         "destination": dict,
         "progress": int,
         **dict.fromkeys(_BYTES, int),
         "downtime_ms": int,
-        "error": lambda value: _text(value)[:MAX_ERROR],
+        "error": lambda value: text(value)[:MAX_ERROR],
     }
 )
 CHANGEABLE = frozenset(_CONVERSIONS)

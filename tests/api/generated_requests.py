@@ -23,8 +23,8 @@ from cloud.domain.flavor import Flavor
 from cloud.domain.instance import TaskState, VmState
 from cloud.domain.keypair import NewKeypair
 from cloud.domain.migration import MigrationStatus, MigrationType
+from cloud.domain.system_metadata import with_tags
 from cloud.logs.emit import request_context
-from cloud.services.api.system_metadata import with_tags
 from cloud.web.server import App
 from tests.api.conftest import ADMIN, CALLERS, CIRROS, HOST, MEMBER, NETWORK, OTHER_PROJECT, PROJECT, ZONE, Site, image
 from tests.api.test_key_material import ED25519

@@ -7,8 +7,8 @@ import pytest
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import MigrationStatus, MigrationType
+from cloud.domain.system_metadata import disk_config_of
 from cloud.rpc.errors import BusUnavailableError
-from cloud.services.api.system_metadata import disk_config_of
 from tests.api.conftest import ADMIN, CIRROS, HOST, MEMBER, OTHER_PROJECT, PROJECT, Site, image
 from tests.services.said import Line
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
+from cloud.domain.system_metadata import description_of, tags_of, with_tags
 from cloud.errors import ConflictError, ImageUnavailableError
 from cloud.rpc.errors import BusUnavailableError, RpcTimeoutError
-from cloud.services.api.system_metadata import description_of, tags_of, with_tags
 from tests.api.conftest import ADMIN, CIRROS, HOST, MEMBER, OTHER, PROJECT, Site, image
 
 SOFT = {"reboot": {"type": "SOFT"}}

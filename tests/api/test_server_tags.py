@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cloud.services.api.system_metadata import tags_of, with_tags
+from cloud.domain.system_metadata import tags_of, with_tags
 from tests.api.conftest import OTHER, PROJECT, Site
 
 NEW = "2.26"

@@ -11,9 +11,9 @@ from cloud.db.quotas import QuotaLimits
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.keypair import NewKeypair
+from cloud.domain.system_metadata import with_files
 from cloud.errors import ImageUnavailableError
 from cloud.rpc.errors import BusUnavailableError
-from cloud.services.api.system_metadata import with_files
 from tests.api.conftest import ADMIN, CIRROS, HOST, OTHER, OTHER_PROJECT, PROJECT, Site, image
 
 SERVER = {"name": "vm1", "imageRef": CIRROS, "flavorRef": "1"}

@@ -3,7 +3,7 @@
 import pytest
 
 from cloud.domain.instance import TaskState, VmState
-from cloud.services.api.system_metadata import description_of, tags_of, with_tags
+from cloud.domain.system_metadata import description_of, tags_of, with_tags
 from tests.api.conftest import ADMIN, CIRROS, HOST, OTHER, PROJECT, Site
 
 

@@ -9,7 +9,7 @@ import pytest
 from cloud.db.migration_records import NewMigration
 from cloud.domain.expected import ANY
 from cloud.domain.instance import PowerState, TaskState, VmState
-from cloud.domain.migration import MigrationType
+from cloud.domain.migration import MigrationStatus, MigrationType
 from cloud.errors import BadRequestError, ComputeError, InstanceStateError
 from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import BadMessageError
@@ -153,7 +153,9 @@ def test_host_says_that_it_is_up_only_when_guests_of_others_are_off(site: Site) 
         new_flavor=instance.flavor,
         old_vm_state=VmState.ACTIVE,
     )
-    site.records.tables.migrations.begin(new, {"task_state": TaskState.REBUILDING}, ANY)
+    migrations = site.records.tables.migrations
+    begun, _ = migrations.begin(new, {"task_state": TaskState.REBUILDING}, ANY)
+    migrations.update(begun.id, {"status": MigrationStatus.RUNNING})
     site.turn(fail=["power_off:1"])
     manager = make(site)
     seen: list[PowerState] = []

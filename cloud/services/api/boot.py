@@ -17,6 +17,7 @@ from cloud.domain.host import BuildRequest
 from cloud.domain.image import Image
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.keypair import Keypair
+from cloud.domain.system_metadata import with_description, with_disk_config, with_files, with_image
 from cloud.errors import (
     BadRequestError,
     CloudError,
@@ -38,7 +39,6 @@ from cloud.services.api.boot_checks import (
 )
 from cloud.services.api.call import Call
 from cloud.services.api.server_bodies import CreateServer, NewServer, SchedulerHints
-from cloud.services.api.system_metadata import with_description, with_disk_config, with_files, with_image
 from cloud.services.api.zones import COMPUTE_BINARY, in_their_zones
 
 _ACTION = "create"

@@ -10,11 +10,11 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
 from cloud.domain.instance import Instance, VmState
+from cloud.domain.system_metadata import tags_of, with_tags
 from cloud.errors import BadRequestError, NotFoundError
 from cloud.services.api.body import Body, BodyOf
 from cloud.services.api.call import Call, TheCall
 from cloud.services.api.server_state import check_state, server_of
-from cloud.services.api.system_metadata import tags_of, with_tags
 from cloud.services.api.versions import V2_26
 
 MAX_TAG_LENGTH = 60

@@ -8,9 +8,9 @@ from typing import Any
 
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.instance import Instance, InstanceFault
+from cloud.domain.system_metadata import description_of, disk_config_of, tags_of
 from cloud.services.api.call import Call
 from cloud.services.api.server_status import FAULTY, PROGRESSING, status_of
-from cloud.services.api.system_metadata import description_of, disk_config_of, tags_of
 from cloud.services.api.times import moment_or_none
 from cloud.services.api.versions import V2_3, V2_9, V2_16, V2_19, V2_26
 from cloud.services.api.zones import COMPUTE_BINARY, in_their_zones

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from cloud.db.instance_query import InstanceQuery
 from cloud.domain.instance import Instance
+from cloud.domain.system_metadata import with_description, with_disk_config
 from cloud.errors import BadRequestError
 from cloud.services.api.body import BodyOf
 from cloud.services.api.boot import boot
@@ -20,7 +21,6 @@ from cloud.services.api.server_query import query_of
 from cloud.services.api.server_state import server_of
 from cloud.services.api.server_tags import filter_of
 from cloud.services.api.server_view import brief, created, detailed, surroundings_of
-from cloud.services.api.system_metadata import with_description, with_disk_config
 
 MAX_PAGES = 50
 """Of servers that are read to find those with a tag."""

@@ -1,5 +1,6 @@
 """Asks nova-compute of one host for what resizes and cold migrations need, under the names of its manager's methods."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,16 +15,16 @@ WORK_S = 120.0
 """For what it has to do first: a guest is powered off, a disk grows, what is left of one is removed."""
 
 
-class ColdMigrationCalls:
+class ColdMigrationCalls(ABC):
     """The part of ComputeClient that those use: either host may be asked again.
 
     ComputeError also when the host does not answer, or with a defect; InstanceStateError and InstanceNotFoundError
     where the instance is not in the state for it.
     """
 
+    @abstractmethod
     def _build(self, host: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """Call it; see ComputeClient."""
-        raise NotImplementedError
 
     def prepare_disk(self, host: str, uuid: str, flavor: Flavor) -> Mapping[str, Any]:
         """Wait until the destination is ready for its disk: `storage_id`, and `target` for `send_disk`."""

@@ -1,5 +1,6 @@
 """Asks nova-compute of one host for what a live migration needs, under the names of its manager's methods."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,16 +14,16 @@ WORK_S = 120.0
 """For what it has to do first: room for a disk is made, what is left of one removed."""
 
 
-class LiveMigrationCalls:
+class LiveMigrationCalls(ABC):
     """The part of ComputeClient that a live migration uses: either host may be asked again.
 
     ComputeError also when the host does not answer, or with a defect; InstanceStateError and InstanceNotFoundError
     where the instance is not in the state for it.
     """
 
+    @abstractmethod
     def _build(self, host: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """Call it; see ComputeClient."""
-        raise NotImplementedError
 
     def check_live_source(self, host: str, uuid: str, *, block: bool | None) -> Mapping[str, Any]:
         """What check_live_destination needs to know of the source."""

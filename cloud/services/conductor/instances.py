@@ -10,6 +10,7 @@ from cloud.db.instances import InstanceQuery
 from cloud.domain.action import EventResult
 from cloud.domain.expected import Expected
 from cloud.domain.instance import Instance, TaskState
+from cloud.domain.system_metadata import INJECTED_FILES
 from cloud.errors import InstanceNotFoundError, InstanceStateError
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.methods import rpc_method
@@ -17,8 +18,6 @@ from cloud.services.conductor.client import PAGE_BYTES
 from cloud.services.conductor.reading import check_long_texts, check_texts, read_changes, read_expected, read_node
 from cloud.services.conductor.tables import Tables
 
-INJECTED_FILES = "injected_files"
-"""In system_metadata, as the API has it."""
 PAGE_ROWS = 200
 """Instances that are read for one answer."""
 

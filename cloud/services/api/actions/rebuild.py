@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from cloud.domain.image import Image
 from cloud.domain.instance import Instance, TaskState, VmState
+from cloud.domain.system_metadata import with_description, with_disk_config, with_files, with_image
 from cloud.errors import BadRequestError
 from cloud.services.api.actions.action import Action
 from cloud.services.api.boot import password_for
@@ -15,7 +16,6 @@ from cloud.services.api.call import Call
 from cloud.services.api.server_bodies import Rebuild
 from cloud.services.api.server_state import Change, begin, hand_over, host_of
 from cloud.services.api.servers import server_view
-from cloud.services.api.system_metadata import with_description, with_disk_config, with_files, with_image
 
 
 def _rebuild(call: Call, instance: Instance, body: Rebuild) -> Response:

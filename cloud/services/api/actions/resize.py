@@ -8,6 +8,7 @@ from cloud.db.quotas import QuotaLimits
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import MigrationType
+from cloud.domain.system_metadata import min_disk_gb_of, min_ram_mb_of, with_disk_config
 from cloud.errors import BadRequestError
 from cloud.services.api.actions.action import Action, accepted
 from cloud.services.api.boot_checks import usable_flavor
@@ -17,7 +18,6 @@ from cloud.services.api.move_bodies import Resize
 from cloud.services.api.resized import CONFIRM, REVERT, end_resize
 from cloud.services.api.server_moves import Move, Wanted, begin_move, check_move
 from cloud.services.api.server_state import host_of
-from cloud.services.api.system_metadata import min_disk_gb_of, min_ram_mb_of, with_disk_config
 
 _MOVE = Move("resize", "resize", MigrationType.RESIZE, TaskState.RESIZE_PREP, (VmState.ACTIVE, VmState.STOPPED))
 

@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from cloud.domain.image import NewImage
 from cloud.domain.instance import Instance, TaskState, VmState
+from cloud.domain.system_metadata import image_properties_of
 from cloud.errors import CloudError
 from cloud.services.api.actions.action import Action
 from cloud.services.api.boot_checks import check_metadata
 from cloud.services.api.call import Call
 from cloud.services.api.server_bodies import CreateImage
 from cloud.services.api.server_state import Change, begin, hand_over, host_of, take_back
-from cloud.services.api.system_metadata import image_properties_of
 
 _CHANGE = Change(
     "createImage",

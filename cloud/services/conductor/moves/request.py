@@ -3,7 +3,7 @@
 from cloud.domain.host import BuildRequest
 from cloud.domain.instance import Instance
 from cloud.domain.migration import Migration
-from cloud.services.api.system_metadata import image_properties_of, min_disk_gb_of, min_ram_mb_of
+from cloud.domain.system_metadata import image_properties_of, min_disk_gb_of, min_ram_mb_of
 
 
 def request_of(migration: Migration, instance: Instance) -> BuildRequest:

@@ -9,7 +9,7 @@ from cloud.domain.instance import Instance
 _DESCRIPTION = "description"
 _DISK_CONFIG = "disk_config"
 _TAGS = "tags"
-_FILES = "injected_files"
+INJECTED_FILES = "injected_files"
 _IMAGE_PREFIX = "image_"
 _OF_EVERY_IMAGE = frozenset({"min_disk", "min_ram", "disk_format", "container_format"})
 _MANUAL = "MANUAL"
@@ -77,8 +77,8 @@ def with_image(values: Mapping[str, str], image: Image) -> dict[str, str]:
 
 def with_files(values: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
     """`values` with what is to be written into the instance's disk: base64 by path."""
-    others = {key: value for key, value in values.items() if key != _FILES}
-    return {**others, _FILES: json.dumps(dict(files), ensure_ascii=False)} if files else others
+    others = {key: value for key, value in values.items() if key != INJECTED_FILES}
+    return {**others, INJECTED_FILES: json.dumps(dict(files), ensure_ascii=False)} if files else others
 
 
 def _number(text: str | None) -> int:
