@@ -23,6 +23,9 @@ def nothing(_: Database) -> None:
 class Standing(Protocol):
     """One of them, which is closed at the end of the run."""
 
+    @property
+    def url(self) -> str: ...
+
     def restored(self) -> Database:
         """As it was made, whatever the last test has left. No other test may use it any more."""
 
@@ -42,11 +45,15 @@ class StandingSqlite:
         self._directory = tempfile.TemporaryDirectory(prefix="t-", dir=place)
         self.path = Path(self._directory.name) / "nova.db"
         self._made = self.path.with_suffix(".made")
-        self._database = open_database(f"sqlite:///{self.path}", limits)
+        self._database = open_database(self.url, limits)
         sync(self._database)
         fill(self._database)
         self._database.close()  # and what is in its log is in the file
         self.path.rename(self._made)
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
 
     def restored(self) -> Database:
         self._database.close()
@@ -69,6 +76,7 @@ class StandingPostgreSql:
 
     def __init__(self, url: str, limits: DatabaseLimits) -> None:
         """`url` is that of an empty one."""
+        self.url = url
         self._database = open_database(url, limits)
         sync(self._database)
         with self._database.schema_change() as connection:

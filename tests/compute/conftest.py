@@ -1,7 +1,5 @@
 """A compute host for one test."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +8,11 @@ from cloud.db.engine import open_database
 from cloud.db.schema import sync
 from tests.compute.neighbours import Neighbours
 from tests.compute.site import Site
-from tests.db.conftest import Clock
+from tests.db.conftest import Clock, standing_sqlite
 from tests.services.conftest import lines
+from tests.standing import Standing
 
-__all__ = ["lines"]
+__all__ = ["lines", "standing_sqlite"]
 
 
 @pytest.fixture
@@ -31,20 +30,16 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, empty_database: Path, clock: Clock) -> Iterator[Site]:
-    shutil.copy(empty_database, tmp_path / "nova.db")
-    with open_database(f"sqlite:///{tmp_path}/nova.db") as database:
-        yield Site(tmp_path, database, clock)
+def site(tmp_path: Path, standing_sqlite: Standing, clock: Clock) -> Site:
+    return Site(tmp_path, standing_sqlite.restored(), clock)
 
 
 @pytest.fixture
 def neighbours(
-    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, clock: Clock
-) -> Iterator[Neighbours]:
+    request: pytest.FixtureRequest, tmp_path: Path, standing_sqlite: Standing, clock: Clock
+) -> Neighbours:
     """Each host with disks of its own, unless `on_shared_storage` says otherwise."""
-    shutil.copy(empty_database, tmp_path / "nova.db")
-    with open_database(f"sqlite:///{tmp_path}/nova.db") as database:
-        yield Neighbours(tmp_path, database, clock, shares_disks=getattr(request, "param", False))
+    return Neighbours(tmp_path, standing_sqlite.restored(), clock, shares_disks=getattr(request, "param", False))
 
 
 on_shared_storage = pytest.mark.parametrize("neighbours", [True], indirect=True)

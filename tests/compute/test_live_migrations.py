@@ -1,15 +1,14 @@
 """What a host does for instances that leave it while they run, and for those that come, on two simulated hosts."""
 
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from cloud.db.engine import Database, open_database
+from cloud.db.engine import Database
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.errors import ComputeError, InstanceNotFoundError, InstanceStateError
 from cloud.services.compute.live_migrations import LiveMigrations, TransferModes
@@ -24,6 +23,7 @@ from tests.compute.records import TableRecords
 from tests.compute.site import ADDRESS, MACHINE, TINY, UUID
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, new_instance
+from tests.standing import Standing
 from tests.waiting import wait_until
 
 HERE, THERE = "compute-01", "compute-02"
@@ -95,11 +95,9 @@ def is_shared() -> bool:
 
 @pytest.fixture
 def pair(
-    tmp_path: Path, empty_database: Path, clock: Clock, modes: TransferModes, *, is_shared: bool
-) -> Iterator[Pair]:
-    shutil.copy(empty_database, tmp_path / "nova.db")
-    with open_database(f"sqlite:///{tmp_path}/nova.db") as database:
-        yield Pair(tmp_path, database, clock, tmp_path / "shared" if is_shared else None, modes)
+    tmp_path: Path, standing_sqlite: Standing, clock: Clock, modes: TransferModes, *, is_shared: bool
+) -> Pair:
+    return Pair(tmp_path, standing_sqlite.restored(), clock, tmp_path / "shared" if is_shared else None, modes)
 
 
 LIVE_ONLY = pytest.mark.parametrize("modes", [TransferModes(is_live=True, is_block_live=True)], ids=["live"])

@@ -11,14 +11,14 @@ from psycopg import sql
 
 from cloud.db.aggregates import AggregateTable
 from cloud.db.claims import ClaimTable
-from cloud.db.engine import Database, DatabaseLimits, open_database
+from cloud.db.engine import Database, DatabaseLimits
 from cloud.db.fixed_ips import FixedIpTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instances import InstanceTable
 from cloud.db.migration_records import MigrationTable
-from cloud.db.schema import sync
 from cloud.db.services import ServiceTable
 from tests.postgresql import PostgreSql
+from tests.standing import Standing, StandingPostgreSql, StandingSqlite
 
 LIMITS = DatabaseLimits(pool_timeout_s=30.0, lock_timeout_s=20.0, statement_timeout_s=20.0)
 _numbers = count(1)
@@ -49,10 +49,29 @@ def postgresql() -> Iterator[PostgreSql]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def standing_sqlite() -> Iterator[Standing]:
+    with StandingSqlite(LIMITS) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="session")
+def standing_postgresql(postgresql: PostgreSql) -> Iterator[Standing]:
+    with StandingPostgreSql(postgresql.create_database("standing"), LIMITS) as standing:
+        yield standing
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database."""
-    if request.param == "sqlite":
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the database that a test is about."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database in which nothing is, not even a table."""
+    if kind == "sqlite":
         yield f"sqlite:///{tmp_path}/nova.db"
         return
     server: PostgreSql = request.getfixturevalue("postgresql")
@@ -64,11 +83,21 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """A database with our tables."""
-    with open_database(url, LIMITS) as database:
-        sync(database)
-        yield database
+def standing(kind: str, request: pytest.FixtureRequest) -> Standing:
+    found: Standing = request.getfixturevalue(f"standing_{kind}")
+    return found
+
+
+@pytest.fixture
+def database(standing: Standing) -> Database:
+    """A database with our tables, and nothing in them."""
+    return standing.restored()
+
+
+@pytest.fixture
+def database_url(standing: Standing) -> str:
+    """Where `database` is."""
+    return standing.url
 
 
 @pytest.fixture

@@ -100,9 +100,9 @@ def test_values_are_not_in_the_text_of_an_error(services: ServiceTable, database
     assert topics(database) == ["compute"]
 
 
-def test_reading_refuses_writes_and_its_connection_writes_again_afterwards(url: str, services: ServiceTable) -> None:
+def test_reading_refuses_writes_and_its_connection_writes_again_afterwards(database_url: str, services: ServiceTable) -> None:
     services.report(REPORT)
-    with open_database(url, replace(LIMITS, max_pool_size=1, max_overflow=0)) as database:
+    with open_database(database_url, replace(LIMITS, max_pool_size=1, max_overflow=0)) as database:
         with pytest.raises(DatabaseUnavailableError, match=r"read-?only"), database.reading() as session:
             session.execute(update(ServiceRow).values(topic="changed"))
         set_topic(database, "changed")
@@ -117,9 +117,9 @@ def test_reader_sees_what_was_committed_and_waits_for_no_writer(services: Servic
     assert topics(database) == ["half-done"]
 
 
-def test_lock_of_another_is_waited_for_no_longer_than_the_bound(url: str, services: ServiceTable) -> None:
+def test_lock_of_another_is_waited_for_no_longer_than_the_bound(database_url: str, services: ServiceTable) -> None:
     services.report(REPORT)
-    with open_database(url, IMPATIENT) as holder, open_database(url, IMPATIENT) as other:
+    with open_database(database_url, IMPATIENT) as holder, open_database(database_url, IMPATIENT) as other:
         with holder.transaction() as session:
             session.execute(update(ServiceRow).values(topic="first"))
             started_s = time.monotonic()
@@ -131,9 +131,9 @@ def test_lock_of_another_is_waited_for_no_longer_than_the_bound(url: str, servic
         assert topics(other) == ["second"]
 
 
-def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(url: str, services: ServiceTable) -> None:
+def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(database_url: str, services: ServiceTable) -> None:
     impatient = replace(LIMITS, lock_timeout_s=0.1)
-    with open_database(url, impatient) as first, open_database(url, impatient) as second:
+    with open_database(database_url, impatient) as first, open_database(database_url, impatient) as second:
         with first.transaction() as session:
             first.lock(session, "instances of p1\x00")
             with pytest.raises(DatabaseUnavailableError), second.transaction() as waiting:
@@ -142,11 +142,11 @@ def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(url: str
             second.lock(session, "instances of p1\x00")
 
 
-def test_names_are_held_apart(services: ServiceTable, database: Database, url: str) -> None:
+def test_names_are_held_apart(services: ServiceTable, database: Database, database_url: str) -> None:
     with database.transaction() as session:
         database.lock(session, "instances of p1")
         database.lock(session, "instances of p1")
-        if url.startswith("postgresql"):
+        if database_url.startswith("postgresql"):
             with database.transaction() as other:
                 database.lock(other, "instances of p2")
 
@@ -160,11 +160,11 @@ def test_transaction_waits_for_a_connection_no_longer_than_the_bound(url: str) -
 
 
 def test_process_that_is_killed_within_a_transaction_leaves_nothing_of_it(
-    url: str, services: ServiceTable, database: Database
+    database_url: str, services: ServiceTable, database: Database
 ) -> None:
     services.report(REPORT)
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITE_AND_WAIT, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITE_AND_WAIT, database_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -168,7 +168,7 @@ def test_each_change_is_announced_once(services: ServiceTable, clock: Clock) -> 
     assert states(services.announce()) == [("b", True)]
 
 
-def test_of_several_who_announce_exactly_one_gets_each_change(url: str, database: Database, clock: Clock) -> None:
+def test_of_several_who_announce_exactly_one_gets_each_change(database_url: str, database: Database, clock: Clock) -> None:
     hosts = [f"compute-{number:02}" for number in range(12)]
     table = ServiceTable(database, clock, 60)
     for host in hosts:
@@ -176,7 +176,7 @@ def test_of_several_who_announce_exactly_one_gets_each_change(url: str, database
     start = Barrier(4)
 
     def announce() -> list[tuple[str, bool]]:
-        with open_database(url, LIMITS) as own:
+        with open_database(database_url, LIMITS) as own:
             start.wait(20)
             return states(ServiceTable(own, clock, 60).announce())
 
@@ -214,8 +214,8 @@ def test_no_report_of_many_threads_is_lost(database: Database, clock: Clock) -> 
     assert [(service.host, service.report_count) for service in table.all()] == [("a", 50), ("b", 50)]
 
 
-def test_no_report_of_two_processes_is_lost(url: str, services: ServiceTable) -> None:
-    command = [sys.executable, "-c", REPORT_20_TIMES, url]
+def test_no_report_of_two_processes_is_lost(database_url: str, services: ServiceTable) -> None:
+    command = [sys.executable, "-c", REPORT_20_TIMES, database_url]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     try:
         for process in processes:

@@ -5,32 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from cloud.db.engine import Database
-from tests.db.conftest import LIMITS, Clock, clock, postgresql
+from tests.db.conftest import Clock, clock, database, kind, postgresql, standing, standing_postgresql, standing_sqlite
 from tests.identity.site import Front, Site
-from tests.postgresql import PostgreSql
 from tests.services.conftest import lines
-from tests.standing import Standing, StandingPostgreSql, StandingSqlite
+from tests.standing import Standing
 
-__all__ = ["clock", "lines", "postgresql"]
-
-
-@pytest.fixture(scope="session")
-def standing_sqlite() -> Iterator[Standing]:
-    with StandingSqlite(LIMITS) as standing:
-        yield standing
-
-
-@pytest.fixture(scope="session")
-def standing_postgresql(postgresql: PostgreSql) -> Iterator[Standing]:
-    with StandingPostgreSql(postgresql.create_database("identity"), LIMITS) as standing:
-        yield standing
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def database(request: pytest.FixtureRequest) -> Database:
-    """A database with our tables."""
-    standing: Standing = request.getfixturevalue(f"standing_{request.param}")
-    return standing.restored()
+__all__ = [
+    "clock",
+    "database",
+    "kind",
+    "lines",
+    "postgresql",
+    "standing",
+    "standing_postgresql",
+    "standing_sqlite",
+]
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import BadMessageError
 from cloud.rpc.options import configured_publisher
 from cloud.services.compute.cold_migrations import ColdMigrations
+from cloud.services.compute.copies import Copies
 from cloud.services.compute.duties import Duties
 from cloud.services.compute.live_migrations import LiveMigrations, TransferModes
 from cloud.services.compute.manager import ComputeManager, make_manager
@@ -24,13 +25,13 @@ from cloud.services.configuration import read_configuration
 from cloud.services.manager import ManagerError, Parts
 from cloud.services.reporting import Reports
 from cloud.virt.machine import HostResources, ResourceError, read_resources
-from tests.compute.conftest import clock, empty_database, site
+from tests.compute.conftest import clock, site, standing_sqlite
 from tests.compute.image_store import IMAGE, SNAPSHOT
 from tests.compute.site import ADDRESS, OTHER, UUID, Site
 from tests.services.said import Line
 from tests.waiting import wait_until
 
-__all__ = ["clock", "empty_database", "site"]
+__all__ = ["clock", "site", "standing_sqlite"]
 
 HAVE = HostResources(vcpus=4, memory_mb=16000, free_memory_mb=8000, disk_gb=100, free_disk_gb=40)
 
@@ -48,6 +49,7 @@ def make(
         host=site.host,
         builds=site.builds,
         cold_migrations=ColdMigrations(site.host),
+        copies=Copies(site.host),
         evacuations=site.evacuations,
         fence=site.fence,
         lifecycle=site.lifecycle,
