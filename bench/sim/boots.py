@@ -56,7 +56,7 @@ def boot(
     tell(f"{count} boots asked for in {asked_s:.1f} s")
     patience = Patience("the end of all builds", STILL_S)
     while not is_all_built(api):
-        patience.check(len(list_servers(api, "status=BUILD&", brief=True)))
+        patience.check(api.running())
         watch()
         time.sleep(POLL_S)
     took_s = time.monotonic() - started_s
@@ -91,13 +91,12 @@ def is_all_built(api: Api) -> bool:
     return not api.get("/servers?status=BUILD&limit=1")["servers"]
 
 
-def list_servers(api: Api, query: str = "", *, brief: bool = False) -> Sequence[dict[str, Any]]:
+def list_servers(api: Api) -> Sequence[dict[str, Any]]:
     """All of the project's, page by page."""
     found: list[dict[str, Any]] = []
     marker = ""
     while True:
-        path = "/servers" if brief else "/servers/detail"
-        page = api.get(f"{path}?{query}limit={PAGE}{marker}")["servers"]
+        page = api.get(f"/servers/detail?limit={PAGE}{marker}")["servers"]
         found += page
         if len(page) < PAGE:
             return found

@@ -14,7 +14,14 @@ from bench.sim.boots import Boots, boot, fill
 from bench.sim.checks import read_state, wrongs
 from bench.sim.choice import Hosts, choose, ways_of
 from bench.sim.cloud import CloudSettings, Controllers, SimulatedCloud
-from bench.sim.events import event_differences, events_of_build, stored_events, totals
+from bench.sim.events import (
+    causes_of_retries,
+    event_differences,
+    events_of_build,
+    steps_that_failed,
+    stored_events,
+    totals,
+)
 from bench.sim.lines import differences, emitted_lines, stored_lines_by_service
 from bench.sim.migrations import Migrations, Migrator
 from bench.sim.plan import Plan
@@ -63,6 +70,8 @@ class Outcome:
     stored: int = 0
     events: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of each event how many there should be, and how many are stored."""
+    retries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of builds, on another host: by the event and the error of what failed."""
     asked_again: int = 0
     restarts: tuple[str, ...] = ()
     wrong: list[str] = field(default_factory=list)
@@ -187,12 +196,16 @@ def _judge(cloud: SimulatedCloud, database_url: str | None, outcome: Outcome, te
         stored = stored_lines_by_service(connection)
         builds = stored_events(connection, ("build",))
         moves = without_progress(stored_events(connection, ("migration", "resize"), by="migration"))
+        outcome.retries = causes_of_retries(connection)
     outcome.emitted, outcome.stored = emitted.sent.total(), stored.total()
     outcome.dropped = emitted.dropped
     outcome.add("lines", list(differences(emitted.sent, stored)), tell)
     outcome.add("dropped lines", [f"{count}: {reason}" for reason, count in emitted.dropped.items()], tell)
     assert outcome.boots is not None
-    expected_builds = {uuid: events_of_build() for uuid in (*outcome.boots.uuids, *outcome.filled)}
+    expected_builds = {
+        uuid: events_of_build(steps_that_failed(builds.get(uuid, Counter())))
+        for uuid in (*outcome.boots.uuids, *outcome.filled)
+    }
     expected_moves = {str(each.migration_id): each.task.way.events() for each in moved}
     outcome.add("events of boots", list(event_differences(expected_builds, without_progress(builds))), tell)
     outcome.add("events of migrations", list(event_differences(expected_moves, moves)), tell)

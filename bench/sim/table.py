@@ -12,6 +12,8 @@ from bench.sim.ways import WAYS
 
 COLUMNS = ("what was asked", "asked", "ended so", "in record", "in fault", "in events", "a minute")
 NOT_DUE = "-"
+MAX_CAUSES = 5
+"""Of retries, those that are told: the most frequent ones."""
 
 
 def result_of(plan: Plan, outcome: Outcome) -> Result:
@@ -70,6 +72,8 @@ def _notes(plan: Plan, outcome: Outcome) -> Iterator[str]:
     yield f"Lines: {outcome.emitted:,} logged as the services count them, {outcome.stored:,} stored, {dropped} dropped."
     wanted, there = (sum(counts) for counts in zip(*outcome.events.values(), strict=True))
     yield f"Events of {len(outcome.events)} kinds, by step and end: {wanted:,} expected, {there:,} stored."
+    for (event, error), count in outcome.retries.most_common(MAX_CAUSES):
+        yield f"Tried again on another host: {count} boots after {event}: {error}."
     yield from (f"Wrong: {text}." for text in outcome.wrong)
 
 

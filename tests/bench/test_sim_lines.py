@@ -9,7 +9,7 @@ import pytest
 
 from bench.sim.cloud import CloudSettings, HostProcess
 from bench.sim.counts import CountFile
-from bench.sim.events import event_differences, events_of_build, stored_events
+from bench.sim.events import event_differences, events_of_build, steps_that_failed, stored_events
 from bench.sim.hosts import speakers_of
 from bench.sim.lines import differences, emitted_lines, stored_lines_by_service
 from cloud.logs.emit.counts import Outcome
@@ -80,6 +80,26 @@ def test_build_has_each_of_its_steps_once() -> None:
     steps = ("request", "schedule", "claim", "network", "image", "spawn")
     expected = {f"build.{step}.{suffix}": 1 for step in steps for suffix in ("started", "completed")}
     assert events_of_build() == expected
+
+
+def test_build_that_was_tried_on_another_host_has_the_events_of_both_attempts() -> None:
+    events = events_of_build(["image"])
+    twice = ("build.schedule.completed", "build.claim.completed", "build.network.completed", "build.image.started")
+    once = ("build.request.completed", "build.image.failed", "build.image.completed", "build.spawn.completed")
+    assert [events[event] for event in twice] == [2, 2, 2, 2]
+    assert [events[event] for event in once] == [1, 1, 1, 1]
+    assert events["build.spawn.started"] == 1
+    assert steps_that_failed(events) == ["image"]
+    assert steps_that_failed(events_of_build()) == []
+
+
+def test_failure_without_another_attempt_behind_it_is_a_difference() -> None:
+    ended = Counter({"build.request.started": 1, "build.request.completed": 1})
+    ended.update({"build.schedule.started": 1, "build.schedule.completed": 1, "build.claim.started": 1})
+    ended.update({"build.claim.completed": 1, "build.network.started": 1, "build.network.failed": 1})
+    expected = {"a": events_of_build(steps_that_failed(ended))}
+    [difference] = event_differences(expected, {"a": ended})
+    assert "missing build.claim.completed 1, build.claim.started 1, build.image.completed 1" in difference
 
 
 def test_events_that_are_missing_or_twice_are_named(connection: duckdb.DuckDBPyConnection) -> None:
