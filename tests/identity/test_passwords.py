@@ -5,7 +5,7 @@ import threading
 import pytest
 from argon2 import PasswordHasher
 
-from cloud.services.identity.passwords import Passwords
+from cloud.services.identity.passwords import MAX_REMEMBERED, REMEMBERED_S, Passwords
 from cloud.services.identity.throttle import ThrottledError
 from tests.identity.site import CHEAP
 from tests.waiting import wait_until
@@ -54,6 +54,33 @@ def test_nobodys_password_takes_one_check_too_and_never_matches() -> None:
     assert not passwords.matches(None, "")
     assert len(hasher.verified) == 2
     assert hasher.verified[0].split("$")[1:4] == passwords.hash("x").split("$")[1:4]
+
+
+def test_right_password_is_checked_once_in_a_while_and_a_wrong_one_each_time() -> None:
+    hasher, now_s = Counting(), [100.0]
+    passwords = Passwords(1, hasher, clock_s=lambda: now_s[0])
+    kept, changed = passwords.hash("swordfish"), passwords.hash("goldfish")
+    assert [passwords.matches(kept, "swordfish") for _ in range(3)] == [True] * 3
+    assert hasher.verified == [kept]
+    assert [passwords.matches(kept, "Swordfish") for _ in range(3)] == [False] * 3
+    assert [passwords.matches(None, "swordfish") for _ in range(2)] == [False] * 2
+    assert not passwords.matches(changed, "swordfish")
+    assert len(hasher.verified) == 7
+    now_s[0] += REMEMBERED_S
+    assert passwords.matches(kept, "swordfish")
+    assert len(hasher.verified) == 8
+
+
+def test_no_more_than_a_bounded_number_of_right_passwords_is_remembered() -> None:
+    hasher = Counting()
+    passwords = Passwords(1, hasher)
+    kept = {word: passwords.hash(word) for word in map(str, range(MAX_REMEMBERED + 1))}
+    for word, password_hash in kept.items():
+        assert passwords.matches(password_hash, word)
+    assert passwords.matches(kept["1"], "1")
+    assert len(hasher.verified) == MAX_REMEMBERED + 1
+    assert passwords.matches(kept["0"], "0")
+    assert len(hasher.verified) == MAX_REMEMBERED + 2
 
 
 def test_only_so_many_are_checked_at_a_time_and_the_next_one_is_told_to_come_again() -> None:
