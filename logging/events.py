@@ -74,7 +74,7 @@ EVACUATE = Procedure(
 RESIZE = Procedure(
     "resize", ("request", "schedule", "claim", "pre", "transfer", "post", "confirm", "revert", "cleanup", "rollback")
 )
-INSTANCE = Lifecycle("instance", ("create", "delete", "reboot", "stop", "start", "error"))
+INSTANCE = Lifecycle("instance", ("create", "delete", "reboot", "stop", "start", "keep", "error"))
 SERVICE = Lifecycle("service", ("start", "stop", "up", "down", "enable", "disable"))
 
 RPC_TIMEOUT = "rpc.timeout"

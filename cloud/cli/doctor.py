@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # SQLAlchemy takes as long to import as all the rest of `clou
     from cloud.doctor.finding import Finding
 
 NOTHING_FOUND, FOUND, COULD_NOT_LOOK = 0, 1, 2
+_WISH_FOR = {"running guest": "--destroy-duplicates", "copy": "--destroy-copies"}
+"""By member of Destroys, whose module imports SQLAlchemy."""
 
 
 class _CannotLook(click.ClickException):
@@ -38,7 +40,8 @@ class Wishes:
 
     mends: bool
     asks: bool
-    destroys_duplicates: bool
+    destroys: frozenset[str]
+    """Of what a remedy destroys that has to be wished for in particular: members of Destroys."""
 
 
 @click.command()
@@ -48,6 +51,11 @@ class Wishes:
     "--destroy-duplicates",
     is_flag=True,
     help="With --mend: also guests that run, where their instance runs on the host that the database says.",
+)
+@click.option(
+    "--destroy-copies",
+    is_flag=True,
+    help="With --mend: also disks that are set aside, of instances that were made anew without them, and nobody's.",
 )
 @click.option(
     "--older-than",
@@ -72,6 +80,7 @@ def doctor(
     mends: bool,
     yes: bool,
     destroy_duplicates: bool,
+    destroy_copies: bool,
     older_than: float,
     host_timeout: float,
     settle: float,
@@ -86,11 +95,12 @@ def doctor(
     """
     from cloud.doctor.configured import Patience
 
-    if (yes or destroy_duplicates) and not mends:
-        raise click.UsageError("--yes and --destroy-duplicates go with --mend")
+    if (yes or destroy_duplicates or destroy_copies) and not mends:
+        raise click.UsageError("--yes, --destroy-duplicates and --destroy-copies go with --mend")
     if as_json and mends and not yes:
         raise click.UsageError("with --json nothing can be asked: --mend takes --yes there")
-    wishes = Wishes(mends, asks=not yes, destroys_duplicates=destroy_duplicates)
+    wished = {"running guest": destroy_duplicates, "copy": destroy_copies}
+    wishes = Wishes(mends, asks=not yes, destroys=frozenset(what for what, is_wished in wished.items() if is_wished))
     patience = Patience(timedelta(seconds=older_than), host_timeout, settle)
     with _doctor(files, patience) as found:
         diagnosis = found.look()
@@ -128,8 +138,9 @@ def _mended(doctor: "Doctor", finding: "Finding", wishes: Wishes) -> str | None:
     """What came of it; None where it was not to be mended or cannot be."""
     if not wishes.mends or finding.remedy is None:
         return None
-    if finding.remedy.destroys_running_guest and not wishes.destroys_duplicates:
-        return "not mended: it needs --destroy-duplicates"
+    destroys = finding.remedy.destroys
+    if destroys is not None and destroys not in wishes.destroys:
+        return f"not mended: it needs {_WISH_FOR[destroys]}"
     if wishes.asks and not click.confirm("    mend it?"):
         return "not mended"
     try:

@@ -147,6 +147,7 @@ _NODE_COLUMNS = (
     ComputeNodeRow.running_vms,
     ComputeNodeRow.free_disk_gb,
     ComputeNodeRow.updated_at,
+    ComputeNodeRow.storage_id,
     ComputeNodeRow.id,
 )
 
@@ -167,7 +168,7 @@ def _read_nodes(session: Session) -> tuple[ComputeNode, ...]:
 
 def _node(row: Sequence[Any]) -> ComputeNode:
     host, node, memory_mb, vcpus, disk_gb, kind, version, cpu_info, *rest = row
-    host_ip, running_vms, free_disk_gb, updated_at, number, *claimed = rest
+    host_ip, running_vms, free_disk_gb, updated_at, storage_id, number, *claimed = rest
     return ComputeNode(
         host=host,
         node=node,
@@ -180,6 +181,7 @@ def _node(row: Sequence[Any]) -> ComputeNode:
         running_vms=running_vms,
         free_disk_gb=free_disk_gb,
         updated_at=updated_at,
+        storage_id=storage_id,
         id=number,
     )
 
@@ -202,4 +204,5 @@ def _values(node: ComputeNode) -> dict[str, Any]:
         "cpu_info": dict(node.cpu_info),
         "host_ip": node.host_ip,
         "running_vms": node.running_vms,
+        "storage_id": node.storage_id,
     }

@@ -24,8 +24,8 @@ def change_instance(
 
     InstanceStateError and InstanceNotFoundError as `not_there` makes them.
     """
-    there = update(_TABLE).where(*is_there(uuid, expected))
-    changed = there.values({**values, "updated_at": now}).returning(*INSTANCE_COLUMNS)
+    there = _UPDATE.where(*is_there(uuid, expected))
+    changed = there.values({**values, "updated_at": now})
     row = session.execute(changed).one_or_none()
     if row is None:
         raise not_there(session, uuid, expected, verb)
@@ -102,7 +102,7 @@ def _vm_state(value: Any) -> VmState:
     return state
 
 
-_TABLE = table_of(InstanceRow)
+_UPDATE = update(table_of(InstanceRow)).returning(*INSTANCE_COLUMNS)  # made once, for it has many columns
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "display_name": text,

@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from cloud.db.batches import batches
-from cloud.db.bounds import check_values, cut, table_of
+from cloud.db.bounds import check_values, table_of
 from cloud.db.engine import Database
 from cloud.db.instance_changes import (
     CHANGEABLE,
@@ -20,6 +20,7 @@ from cloud.db.instance_changes import (
     of_flavor,
     refuse_deleted,
 )
+from cloud.db.instance_faults import NewFault, enter_fault
 from cloud.db.instance_query import INSTANCE_COLUMNS, InstanceQuery, instance_statement
 from cloud.db.instance_rows import fault_of, instance_of, with_addresses
 from cloud.db.models import ClaimRow, FixedIpRow, InstanceFaultRow, InstanceRow
@@ -43,9 +44,6 @@ __all__ = [
     "Usage",
     "refuse_deleted",
 ]
-
-MAX_DETAILS = 65_536
-"""Characters of a fault's details that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class InstanceTable:
 
         InstanceNotFoundError when there is none, as for one of another project than the given.
         """
-        of_it = select(*INSTANCE_COLUMNS).where(InstanceRow.uuid == uuid)
+        of_it = _SELECT.where(InstanceRow.uuid == uuid)
         if project_id is not None:
             of_it = of_it.where(InstanceRow.project_id == project_id)
         if not deleted:
@@ -212,17 +210,8 @@ class InstanceTable:
         self, uuid: str, code: int, message: str, details: str | None = None, host: str | None = None
     ) -> None:
         """Note why it came to be in error; of message and details the beginning is kept."""
-        values = {
-            "instance_uuid": uuid,
-            "code": code,
-            "message": cut(message),
-            "details": None if details is None else cut(details, MAX_DETAILS),
-            "host": host,
-            "created_at": self._now(),
-        }
-        check_values(InstanceFaultRow, values)
         with self._database.transaction() as session:
-            session.execute(insert(InstanceFaultRow).values(values))
+            enter_fault(session, uuid, NewFault(code, message, details, host), self._now())
 
     def faults(self, uuids: Collection[str]) -> Mapping[str, InstanceFault]:
         """The newest fault of each instance that has one."""
@@ -242,6 +231,7 @@ class InstanceTable:
 
 
 _TABLE = table_of(InstanceRow)
+_SELECT = select(*INSTANCE_COLUMNS)  # made once: of so many columns it takes longer than to be run
 _RUN_COLUMNS = tuple(
     InstanceRow.flavor["name"].as_string() if field.name == "flavor_name" else _TABLE.columns[field.name]
     for field in fields(Run)

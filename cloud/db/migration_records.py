@@ -1,18 +1,19 @@
 """The table of migrations: each begun, handed over and ended together with its instance, changed by compare-and-set."""
 
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from cloud.db.bounds import MAX_INTEGER, check_values, table_of
-from cloud.db.engine import Database
+from cloud.db.batches import batches
+from cloud.db.bounds import check_values, table_of
 from cloud.db.instance_changes import change_instance, changed_values
+from cloud.db.instance_faults import NewFault, enter_fault
 from cloud.db.instance_rows import with_addresses
-from cloud.db.migration_query import MAX_LISTED, MigrationQuery, migration_conditions
+from cloud.db.migration_query import MAX_LISTED, MigrationQuery
+from cloud.db.migration_reading import MigrationReading, bounded, found
 from cloud.db.migration_rows import (
     MIGRATION_COLUMNS,
     NewMigration,
@@ -21,28 +22,24 @@ from cloud.db.migration_rows import (
     migration_of,
     new_row,
 )
-from cloud.db.models import InstanceRow, MigrationRow
+from cloud.db.models import ClaimRow, MigrationRow
 from cloud.db.quotas import QuotaLimits
 from cloud.db.usage import Usage, refuse_growth, usage_of
 from cloud.domain.expected import Expected
 from cloud.domain.instance import Instance, VmState
-from cloud.domain.migration import ENDED, IN_PROGRESS, Migration, MigrationStatus, MigrationType
-from cloud.errors import BadRequestError, InstanceStateError, MigrationNotFoundError, MigrationStateError
+from cloud.domain.migration import ENDED, IN_PROGRESS, Migration, MigrationStatus
+from cloud.errors import InstanceStateError, MigrationStateError
 
 __all__ = ["MAX_LISTED", "NOT_ENDED", "MigrationQuery", "MigrationTable", "NewMigration"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class MigrationTable:
+class MigrationTable(MigrationReading):
     """Every method is one transaction, and raises DatabaseUnavailableError as Database.transaction does.
 
     MigrationNotFoundError for a migration that is not there.
     """
-
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self._database = database
-        self._now = now
 
     def begin(
         self,
@@ -82,68 +79,6 @@ class MigrationTable:
             entered = insert(_TABLE).values(values).returning(*MIGRATION_COLUMNS)
             return migration_of(session.execute(entered).one()), instance
 
-    def get(self, migration_id: int) -> Migration:
-        with self._database.reading() as session:
-            return _found(session, migration_id)
-
-    def get_of(self, instance_uuid: str, migration_id: int) -> Migration:
-        """MigrationNotFoundError for one of another instance, too."""
-        with self._database.reading() as session:
-            found = _found(session, migration_id)
-        if found.instance_uuid != instance_uuid:
-            raise MigrationNotFoundError(f"cannot find migration {migration_id} of instance {instance_uuid}")
-        return found
-
-    def list(self, query: MigrationQuery) -> tuple[Migration, ...]:
-        """Those that are asked for, newest first. BadRequestError for a marker that is none."""
-        wanted = select(*MIGRATION_COLUMNS).where(*migration_conditions(query))
-        with self._database.reading() as session:
-            if query.marker is not None:
-                last = session.scalar(select(MigrationRow.id).where(MigrationRow.uuid == query.marker))
-                if last is None:
-                    raise BadRequestError(f"cannot list migrations behind {query.marker}: there is no such migration")
-                wanted = wanted.where(MigrationRow.id < last)
-            rows = session.execute(wanted.order_by(MigrationRow.id.desc()).limit(query.limit))
-            return tuple(migration_of(row) for row in rows)
-
-    def newest(self, instance_uuid: str, types: Collection[MigrationType] | None = None) -> Migration | None:
-        """The instance's last one, if it has had any."""
-        return next(iter(self.list(MigrationQuery(instance_uuid=instance_uuid, types=types, limit=1))), None)
-
-    def left(self, older_than: datetime, *, limit: int = MAX_LISTED) -> tuple[Migration, ...]:
-        """Those in progress that nobody has written of since then, oldest first."""
-        old = select(*MIGRATION_COLUMNS).where(
-            MigrationRow.status.in_(IN_PROGRESS), MigrationRow.updated_at <= older_than
-        )
-        with self._database.reading() as session:
-            rows = session.execute(old.order_by(MigrationRow.updated_at, MigrationRow.id).limit(limit))
-            return tuple(migration_of(row) for row in rows)
-
-    def waiting(
-        self, older_than: datetime | None, *, tried_before: datetime, limit: int = MAX_LISTED
-    ) -> tuple[Migration, ...]:
-        """Those FINISHED that have waited since then to be confirmed or reverted, or whose instance is deleted; oldest
-        first. Of the former none where it is None, nor those whose instance others have given another state.
-
-        One whose end was tried in vain is left out until that is as old as `tried_before`.
-        """
-        is_deleted = InstanceRow.deleted_at.is_not(None)
-        is_free = and_(
-            InstanceRow.vm_state == VmState.RESIZED,
-            InstanceRow.task_state.is_(None),
-            InstanceRow.host == MigrationRow.dest_compute,
-        )
-        is_due = is_deleted if older_than is None else is_deleted | (is_free & (MigrationRow.updated_at <= older_than))
-        is_new = or_(MigrationRow.error.is_(None), MigrationRow.updated_at <= tried_before)
-        wanted = (
-            select(*MIGRATION_COLUMNS)
-            .join(InstanceRow, InstanceRow.uuid == MigrationRow.instance_uuid)
-            .where(MigrationRow.status == MigrationStatus.FINISHED, is_due, is_new)
-        )
-        with self._database.reading() as session:
-            rows = session.execute(wanted.order_by(MigrationRow.updated_at, MigrationRow.id).limit(limit))
-            return tuple(migration_of(row) for row in rows)
-
     def update(
         self,
         migration_id: int,
@@ -151,16 +86,21 @@ class MigrationTable:
         *,
         statuses: Collection[MigrationStatus] | None = None,
         still: Mapping[str, Any] = _NOTHING,
+        fault: NewFault | None = None,
     ) -> Migration:
         """Change fields of a migration that has one of the statuses; as it is then.
 
         `changes` has names of CHANGEABLE; `still`, names of COMPARABLE with the values that they still have to have:
-        `{"updated_at": ...}` for whoever is to be the only one that takes it up. No change but the time is none, too.
-        MigrationStateError says how it was instead; ValueError for a change that is none.
+        `{"owner": ...}` for whoever is to be the only one that goes on with it. No change but the time is none, too.
+        With it the instance gets `fault`. MigrationStateError says how it was instead; ValueError for a change that is
+        none.
         """
         values = changed_migration(migration_id, changes)
         with self._database.transaction() as session:
-            return self._change(session, migration_id, values, statuses, still)
+            changed = self._change(session, migration_id, values, statuses, still)
+            if fault is not None:
+                enter_fault(session, changed.instance_uuid, fault, self._now())
+            return changed
 
     def update_both(
         self,
@@ -172,14 +112,24 @@ class MigrationTable:
         statuses: Collection[MigrationStatus] | None = None,
         still: Mapping[str, Any] = _NOTHING,
         verb: str = "migrate",
+        fault: NewFault | None = None,
+        releases: str | None = None,
     ) -> tuple[Migration, Instance]:
-        """Change a migration and its instance, or neither; errors as of `update` and of InstanceTable.update."""
+        """Change a migration and its instance, or neither; errors as of `update` and of InstanceTable.update.
+
+        With it the instance gives back what it has claimed of the host `releases`.
+        """
         values = changed_migration(migration_id, changes)
         with self._database.transaction() as session:
-            uuid = _found(session, migration_id).instance_uuid
+            uuid = found(session, migration_id).instance_uuid
             # The instance first, as `begin` does: two in different order would wait for each other.
             instance = self._change_instance(session, uuid, instance_changes, expected, verb)
-            return self._change(session, migration_id, values, statuses, still), instance
+            changed = self._change(session, migration_id, values, statuses, still)
+            if fault is not None:
+                enter_fault(session, uuid, fault, self._now())
+            if releases is not None:
+                session.execute(delete(ClaimRow).where(ClaimRow.instance_uuid == uuid, ClaimRow.host == releases))
+            return changed, instance
 
     def hand_over(
         self,
@@ -188,10 +138,13 @@ class MigrationTable:
         instance_changes: Mapping[str, Any],
         expected: Expected,
         migration_changes: Mapping[str, Any] = _NOTHING,
+        still: Mapping[str, Any] = _NOTHING,
+        releases: str | None = None,
     ) -> tuple[Migration, Instance]:
         """The instance is the destination's from now on: its host and all that comes with it, and the migration.
 
-        MigrationStateError for one that has ended or is being undone; a second time is no error.
+        MigrationStateError for one that has ended or is being undone; a second time is no error. The rest is as of
+        `update_both`.
         """
         return self.update_both(
             migration_id,
@@ -199,9 +152,17 @@ class MigrationTable:
             instance_changes=instance_changes,
             expected=expected,
             statuses=IN_PROGRESS,
-            still={"is_undoing": False},
+            still={**still, "is_undoing": False},
             verb="hand over",
+            releases=releases,
         )
+
+    def touch(self, owners: Collection[str]) -> None:
+        """Say of those in progress that have one of the owners that these live."""
+        with self._database.transaction() as session:
+            for batch in batches(owners):
+                there = update(_TABLE).where(MigrationRow.status.in_(IN_PROGRESS), MigrationRow.owner.in_(batch))
+                session.execute(there.values(updated_at=self._now()))
 
     def end(
         self,
@@ -248,14 +209,14 @@ class MigrationTable:
 
     def _want(self, migration_id: int, flag: str, verb: str) -> Migration:
         with self._database.transaction() as session:
-            wanted = update(_TABLE).where(
-                MigrationRow.id == _bounded(migration_id),
+            wanted = _UPDATE.where(
+                MigrationRow.id == bounded(migration_id),
                 MigrationRow.status.in_(IN_PROGRESS),
                 MigrationRow.is_handed_over.is_(False),
             )
-            row = session.execute(wanted.values({flag: True}).returning(*MIGRATION_COLUMNS)).one_or_none()
+            row = session.execute(wanted.values({flag: True})).one_or_none()
             if row is None:
-                raise _not_so(_found(session, migration_id), verb)
+                raise _not_so(found(session, migration_id), verb)
             return migration_of(row)
 
     def _change(
@@ -266,15 +227,15 @@ class MigrationTable:
         statuses: Collection[MigrationStatus] | None,
         still: Mapping[str, Any],
     ) -> Migration:
-        there = update(_TABLE).where(
-            MigrationRow.id == _bounded(migration_id), *(has(name, value) for name, value in still.items())
+        there = _UPDATE.where(
+            MigrationRow.id == bounded(migration_id), *(has(name, value) for name, value in still.items())
         )
         if statuses is not None:
             there = there.where(MigrationRow.status.in_(statuses))
-        changed = there.values({**values, "updated_at": self._now()}).returning(*MIGRATION_COLUMNS)
+        changed = there.values({**values, "updated_at": self._now()})
         row = session.execute(changed).one_or_none()
         if row is None:
-            raise _not_so(_found(session, migration_id), "update")
+            raise _not_so(found(session, migration_id), "update")
         return migration_of(row)
 
     def _change_instance(
@@ -288,19 +249,7 @@ class MigrationTable:
 NOT_ENDED = frozenset(MigrationStatus) - ENDED
 
 _TABLE = table_of(MigrationRow)
-
-
-def _found(session: Session, migration_id: int) -> Migration:
-    of_it = select(*MIGRATION_COLUMNS).where(MigrationRow.id == _bounded(migration_id))
-    row = session.execute(of_it).one_or_none()
-    if row is None:
-        raise MigrationNotFoundError(f"cannot find migration {migration_id}")
-    return migration_of(row)
-
-
-def _bounded(migration_id: int) -> int:
-    """No row has the number 0; one beyond the column's would be an error of the drivers."""
-    return migration_id if 0 < migration_id <= MAX_INTEGER else 0
+_UPDATE = update(_TABLE).returning(*MIGRATION_COLUMNS)
 
 
 def _not_so(found: Migration, verb: str) -> MigrationStateError:

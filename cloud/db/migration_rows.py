@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row
 
-from cloud.db.bounds import changed_columns, check_values, flag, table_of, text
+from cloud.db.bounds import changed_columns, check_values, flag, table_of, text, time
 from cloud.db.models import MigrationRow
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import VmState
@@ -113,11 +113,25 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         **dict.fromkeys(_BYTES, int),
         "downtime_ms": int,
         "error": lambda value: text(value)[:MAX_ERROR],
+        "owner": text,
+        "transfer_began_at": time,
+        "uncertain_since": time,
+        "due_at": time,
     }
 )
 CHANGEABLE = frozenset(_CONVERSIONS)
 """The fields of Migration that are changed."""
 COMPARABLE = frozenset(
-    {"status", "request_id", "dest_compute", "step", "is_undoing", "is_handed_over", "is_abort_wanted", "updated_at"}
+    {
+        "status",
+        "request_id",
+        "dest_compute",
+        "step",
+        "is_undoing",
+        "is_handed_over",
+        "is_abort_wanted",
+        "owner",
+        "updated_at",
+    }
 )
 """Those that may be compared before a change."""

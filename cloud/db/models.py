@@ -252,6 +252,7 @@ class ComputeNodeRow(Base):
     host_ip: Mapped[str] = mapped_column(StoredText(39))
     running_vms: Mapped[int]
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    storage_id: Mapped[str | None] = mapped_column(StoredText(MAX_TEXT_LENGTH))
 
 
 class ClaimRow(Base):
@@ -313,6 +314,10 @@ class MigrationRow(Base):
     error: Mapped[str | None] = mapped_column(LongText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    owner: Mapped[str | None] = mapped_column(StoredText(32))
+    transfer_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    uncertain_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class FixedIpRow(Base):

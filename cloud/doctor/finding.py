@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cloud.doctor.remedy import Remedy
+from cloud.doctor.remedy import Destroys, Remedy
 
 
 class Kind(StrEnum):
@@ -17,6 +17,8 @@ class Kind(StrEnum):
     GUEST_MISSING = "guest-missing"
     GUEST_UNKNOWN = "guest-unknown"
     """On a hypervisor, and the database has no such instance."""
+    COPY_KEPT = "copy-kept"
+    """Set aside on a hypervisor, with a disk, of an instance that does not wait for it."""
     HOST_UNKNOWN = "host-unknown"
     """An instance on a host that is no compute host."""
     NODE_STALE = "node-stale"
@@ -60,6 +62,9 @@ class Finding:
             return self.remedy.says
         return self.unmended or "nothing"
 
+    def _destroys(self, what: Destroys) -> bool:
+        return self.remedy is not None and self.remedy.destroys is what
+
     def as_dict(self) -> dict[str, Any]:
         """As values that JSON has, times in ISO 8601."""
         return {
@@ -71,5 +76,6 @@ class Finding:
             "since": None if self.since is None else self.since.isoformat(),
             "mending": self.mending,
             "is_mendable": self.remedy is not None,
-            "destroys_running_guest": self.remedy is not None and self.remedy.destroys_running_guest,
+            "destroys_running_guest": self._destroys(Destroys.RUNNING_GUEST),
+            "destroys_copy": self._destroys(Destroys.COPY),
         }

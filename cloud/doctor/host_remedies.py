@@ -6,12 +6,12 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from cloud.db.actions import FAILED
-from cloud.doctor.remedy import Compute, Means
+from cloud.doctor.remedy import Compute, Destroys, Means
 from cloud.doctor.row_remedies import change_unmoved
-from cloud.doctor.survey import OFF, SeenInstance
+from cloud.doctor.survey import SeenInstance
 from cloud.domain.expected import Expected
 from cloud.domain.instance import PowerState, TaskState
-from cloud.errors import CloudError, InstanceNotFoundError, InstanceStateError
+from cloud.errors import CloudError, InstanceStateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,20 @@ class RemoveDuplicate:
     seen: SeenInstance
     host: str
     is_off: bool
+    shares_disk: bool
+    """Whether both hosts use the same storage; otherwise its disk may be the only one with what is on it."""
 
     @property
-    def destroys_running_guest(self) -> bool:
-        return not self.is_off
+    def destroys(self) -> Destroys | None:
+        return None if self.is_off else Destroys.RUNNING_GUEST
 
     @property
     def says(self) -> str:
         off = "" if self.is_off else "power off and "
-        return f"{off}remove the guest on {self.host}, since it runs on {self.seen.host} as the database says"
+        since = f"since it runs on {self.seen.host} as the database says"
+        if self.shares_disk:
+            return f"{off}remove the guest on {self.host}, {since}; the disk, which both hosts see, stays"
+        return f"{off}set aside the guest on {self.host}, whose disk is kept there as a copy, {since}"
 
     def apply(self, means: Means) -> None:
         seen, compute = self.seen, means.compute
@@ -42,42 +47,17 @@ class RemoveDuplicate:
             raise InstanceStateError(f"cannot mend instance {seen.uuid}: it does not run on host {seen.host} any more")
         if not self.is_off:
             compute.give_up_guest(self.host, seen.uuid)
-        # Whether the disk is shared that host's hypervisor knows: what only it has goes in any case.
-        compute.clear_departed(self.host, seen.uuid, keeps_disk=True)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveLeftover:
-    """A guest that is off, of an instance that is deleted or was never built."""
-
-    destroys_running_guest: ClassVar[bool] = False
-
-    uuid: str
-    host: str
-
-    @property
-    def says(self) -> str:
-        return f"remove the guest, which is off, and its disk from {self.host}"
-
-    def apply(self, means: Means) -> None:
-        state = means.compute.guest_state(self.host, self.uuid)
-        if state is not None and state not in OFF:
-            raise InstanceStateError(f"cannot remove guest {self.uuid}: it is {state.name} on host {self.host} by now")
-        try:
-            now = means.instances.get(self.uuid)
-        except InstanceNotFoundError:
-            pass
+        if self.shares_disk:
+            compute.clear_departed(self.host, seen.uuid, keeps_disk=True)
         else:
-            if now.host is not None or now.task_state is not None:
-                raise InstanceStateError(f"cannot remove guest {self.uuid}: its instance is on host {now.host} by now")
-        means.compute.destroy(self.host, self.uuid)
+            compute.keep_guest(self.host, seen.uuid)
 
 
 @dataclass(frozen=True, slots=True)
 class RebootHard:
     """As a user may ask for it: that makes a guest anew where there is none, of the disk that is there."""
 
-    destroys_running_guest: ClassVar[bool] = False
+    destroys: ClassVar[Destroys | None] = None
 
     seen: SeenInstance
     host: str
@@ -116,7 +96,7 @@ ASKED_AGAIN = frozenset(_ASK)
 class AskAgain:
     """For what the host was asked before, and has not done."""
 
-    destroys_running_guest: ClassVar[bool] = False
+    destroys: ClassVar[Destroys | None] = None
 
     uuid: str
     host: str
@@ -134,7 +114,7 @@ class AskAgain:
 class EndBuild:
     """nova-conductor looks whether it is overdue."""
 
-    destroys_running_guest: ClassVar[bool] = False
+    destroys: ClassVar[Destroys | None] = None
     says: ClassVar[str] = "have nova-conductor give the build up, and undo what there is of it"
 
     uuid: str
@@ -147,7 +127,7 @@ class EndBuild:
 class TakeUpMigration:
     """Where it stands; several at it do no harm."""
 
-    destroys_running_guest: ClassVar[bool] = False
+    destroys: ClassVar[Destroys | None] = None
     says: ClassVar[str] = "have nova-conductor take it up where it stands"
 
     migration_id: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from cloud.db.actions import ActionTable
@@ -24,6 +25,10 @@ class Compute(Protocol):
     def clear_departed(self, host: str, uuid: str, *, keeps_disk: bool) -> None: ...
 
     def destroy(self, host: str, uuid: str) -> None: ...
+
+    def keep_guest(self, host: str, uuid: str) -> None: ...
+
+    def remove_kept_copy(self, host: str, uuid: str, name: str, *, keeps_disk: bool) -> None: ...
 
     def reboot_instance(self, host: str, uuid: str, reboot_type: str) -> None: ...
 
@@ -55,6 +60,14 @@ class Means:
     conductor: Conductor
 
 
+class Destroys(StrEnum):
+    """What whoever wants it has to say in particular, since nobody can undo it."""
+
+    RUNNING_GUEST = "running guest"
+    COPY = "copy"
+    """A disk with what no other has, as far as is known."""
+
+
 class Remedy(Protocol):
     """It looks again before it changes anything, and changes nothing where things are not as they were found."""
 
@@ -63,8 +76,8 @@ class Remedy(Protocol):
         """What it does, as an order: `release the claim`."""
 
     @property
-    def destroys_running_guest(self) -> bool:
-        """Whether whoever wants it has to say so in particular."""
+    def destroys(self) -> Destroys | None:
+        """None where a yes will do."""
 
     def apply(self, means: Means) -> None:
         """A CloudError says why it was not done, or not wholly."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from cloud.db.instances import InstanceTable
-from cloud.doctor.remedy import Means
+from cloud.doctor.remedy import Destroys, Means
 from cloud.doctor.survey import SeenInstance
 from cloud.domain.expected import ANY
 from cloud.domain.flavor import Resources
@@ -16,7 +16,7 @@ from cloud.errors import InstanceStateError
 
 @dataclass(frozen=True, slots=True)
 class _OfRows:
-    destroys_running_guest: ClassVar[bool] = False
+    destroys: ClassVar[Destroys | None] = None
 
 
 @dataclass(frozen=True, slots=True)

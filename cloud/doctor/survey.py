@@ -12,6 +12,7 @@ from cloud.domain.fixed_ip import Allocation
 from cloud.domain.flavor import Resources
 from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.domain.migration import Migration
+from cloud.virt.keeping import KeptCopy
 
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 """Such a guest does nothing to its disk; of any other it is taken that it may."""
@@ -70,6 +71,12 @@ class Survey:
     """Compute hosts that have not, and why."""
     unanswered: frozenset[str]
     """Those of them that are taken to be up."""
+    copies: Mapping[str, Sequence[KeptCopy]] = field(default_factory=dict)
+    """What is set aside, by host that has answered."""
+    histories: Mapping[str, Sequence[Migration]] = field(default_factory=dict)
+    """The last migrations, newest first, of instances of which there are copies, by uuid."""
+    storages: Mapping[str, str | None] = field(default_factory=dict)
+    """Of compute hosts, as far as they say."""
     places: Mapping[str, tuple[str, ...]] = field(init=False)
     """On which hosts there are guests, by uuid."""
     moves: Mapping[str, tuple[Migration, ...]] = field(init=False)

@@ -18,6 +18,7 @@ from cloud.domain.service import Service
 from cloud.errors import CloudError
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.tables import Tables
+from cloud.virt.keeping import KeptCopy
 
 PAGE = 1000
 """Rows that are read at a time."""
@@ -26,13 +27,20 @@ HOST_TIMEOUT_S = 10.0
 OF_ANOTHER_PROCESS = (ValueError, TypeError, LookupError, OSError)
 """What a defect of a host may come to here as, and what its answer may be for if it is of another version."""
 
+MAX_HISTORY = 20
+"""Migrations of one instance that are looked at, the last ones."""
+
 Guests = Mapping[str, PowerState]
+Answer = tuple[Guests, Sequence[KeptCopy]]
+"""Of one host."""
 
 
 class Hosts(Protocol):
     """Who knows what hypervisors have; ComputeClient is one."""
 
     def list_guests(self, host: str, *, timeout_s: float) -> Guests: ...
+
+    def list_kept_copies(self, host: str, *, timeout_s: float) -> Sequence[KeptCopy]: ...
 
 
 class _Numbered(Protocol):
@@ -61,10 +69,14 @@ class Surveyor:
         claims = tuple(_pages(self.tables.claims.page))
         allocations = tuple(_pages(self.tables.fixed_ips.page))
         services = self.tables.services.all(binary=COMPUTE_BINARY)
-        guests, unanswered = self._ask_hosts(service.host for service in services if service.is_up)
+        answers, unanswered = self._ask_hosts(service.host for service in services if service.is_up)
+        guests = {host: found for host, (found, _) in answers.items()}
+        copies = {host: found for host, (_, found) in answers.items()}
         migrations = tuple(self._migrations())
         instances = {instance.uuid: SeenInstance.of(instance) for instance in self._instances()}
-        unknown = {uuid for found in guests.values() for uuid in found} - instances.keys()
+        copied = {copy.uuid for found in copies.values() for copy in found}
+        unknown = copied.union(*guests.values()) - instances.keys()
+        nodes = self.tables.compute_nodes.all()
         return Survey(
             taken_at=taken_at,
             instances=instances,
@@ -72,13 +84,16 @@ class Surveyor:
             claims=claims,
             allocations=allocations,
             migrations=migrations,
-            nodes={node.host: node.node for node in self.tables.compute_nodes.all()},
+            nodes={node.host: node.node for node in nodes},
             guests=guests,
             silent={**_down(services), **unanswered},
             unanswered=frozenset(unanswered),
+            copies=copies,
+            histories={uuid: self._history(uuid) for uuid in copied & instances.keys()},
+            storages={node.host: node.storage_id for node in nodes},
         )
 
-    def _ask_hosts(self, hosts: Iterable[str]) -> tuple[Mapping[str, Guests], Mapping[str, str]]:
+    def _ask_hosts(self, hosts: Iterable[str]) -> tuple[Mapping[str, Answer], Mapping[str, str]]:
         """What each has, and of those that do not answer, why."""
         with ThreadPoolExecutor(HOSTS_AT_A_TIME, thread_name_prefix="ask-host") as threads:
             # The context of the request goes along with each call; one context cannot be entered by two threads.
@@ -89,10 +104,11 @@ class Surveyor:
             {host: str(answer) for host, answer in answers.items() if isinstance(answer, Exception)},
         )
 
-    def _ask(self, host: str) -> Guests | Exception:
+    def _ask(self, host: str) -> Answer | Exception:
         """Without the bus there is no word on any host, so that nothing is known."""
         try:
-            return self.hosts.list_guests(host, timeout_s=self.host_timeout_s)
+            guests = self.hosts.list_guests(host, timeout_s=self.host_timeout_s)
+            return guests, self.hosts.list_kept_copies(host, timeout_s=self.host_timeout_s)
         except BusUnavailableError:
             raise
         except (CloudError, *OF_ANOTHER_PROCESS) as exc:
@@ -113,6 +129,9 @@ class Surveyor:
         for first in range(0, len(wanted), MAX_PARAMETERS):
             asked = wanted[first : first + MAX_PARAMETERS]
             yield from self.tables.instances.list(InstanceQuery(uuids=asked, is_deleted=True))
+
+    def _history(self, uuid: str) -> Sequence[Migration]:
+        return self.tables.migrations.list(MigrationQuery(instance_uuid=uuid, limit=MAX_HISTORY))
 
     def _migrations(self) -> Iterator[Migration]:
         marker: str | None = None

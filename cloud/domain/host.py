@@ -25,6 +25,8 @@ class ComputeNode:
     free_disk_gb: int
     """What its file system has left at the moment, whoever uses it."""
     updated_at: datetime
+    storage_id: str | None = None
+    """Of where its instances' disks are, equal for hosts that share it; None where the host does not say."""
     id: int = 0
 
 
@@ -74,6 +76,8 @@ class BuildRequest:
     """os:scheduler_hints: same_host, different_host (uuids), group and others."""
     ignored_hosts: tuple[str, ...] = ()
     """Where it was tried already."""
+    storage_id: str | None = None
+    """Only hosts with that storage will do, also of those that an admin has named; None: any."""
 
     def as_dict(self) -> dict[str, Any]:
         """As values that JSON has; `from_dict` gives an equal request."""

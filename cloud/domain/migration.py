@@ -25,7 +25,6 @@ class MigrationStatus(StrEnum):
     """How far it is, in nova's words."""
 
     ACCEPTED = "accepted"
-    QUEUED = "queued"
     PREPARING = "preparing"
     RUNNING = "running"
     POST_MIGRATING = "post-migrating"
@@ -57,7 +56,7 @@ ENDED = frozenset(
 IN_PROGRESS = frozenset(MigrationStatus) - ENDED - {MigrationStatus.FINISHED}
 """Somebody works on those, or has died over them."""
 
-_TIMES = ("created_at", "updated_at")
+_TIMES = ("created_at", "updated_at", "transfer_began_at", "uncertain_since", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,14 @@ class Migration:
     disk_remaining_bytes: int | None = None
     downtime_ms: int | None = None
     error: str | None = None
-    """Why it failed, or what is left of it."""
+    """Why it failed, what is left of it, or what is waited for."""
+    owner: str | None = None
+    """Set anew by whoever takes it up; None where nobody has, or none does any more."""
+    transfer_began_at: datetime | None = None
+    uncertain_since: datetime | None = None
+    """Neither hypervisor can say since then which of them has the instance."""
+    due_at: datetime | None = None
+    """When they are asked again."""
 
     @property
     def has_ended(self) -> bool:
@@ -119,12 +125,15 @@ class Migration:
     def as_dict(self) -> dict[str, Any]:
         """As values that JSON has, times in ISO 8601; `from_dict` gives an equal migration."""
         values = asdict(self)
-        return values | {name: values[name].isoformat() for name in _TIMES}
+        times = {name: values[name] for name in _TIMES}
+        return values | {name: None if time is None else time.isoformat() for name, time in times.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """What `as_dict` gave; TypeError for a missing or an unknown key, ValueError for an unknown state or time."""
-        times: dict[str, Any] = {name: datetime.fromisoformat(values[name]) for name in _TIMES}
+        times: dict[str, Any] = {
+            name: None if values[name] is None else datetime.fromisoformat(values[name]) for name in _TIMES
+        }
         return replace(
             cls(**values),
             type=MigrationType(values["type"]),

@@ -1,6 +1,7 @@
 """evacuate: from a host that is down, in the words of each version; what is asked for and what is answered."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,65 @@ def test_a_host_whose_service_was_deleted_is_down(site: Site) -> None:
     (service,) = site.parts.services.all(host=HOST)
     site.parts.services.delete(service.id)
     act(site, instance, OWN)
+
+
+def store(site: Site, **storages: str) -> None:
+    """Have hosts say which storage they have."""
+    for host, storage_id in storages.items():
+        site.parts.hosts.report(replace(site.parts.hosts.get(host), storage_id=storage_id))
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "status", "may_leave_disk"),
+    [
+        (None, OWN, 200, True),
+        (None, SHARED, 400, None),
+        ("2.13", OWN, 200, True),
+        ("2.14", {"host": TARGET}, 400, None),
+        ("2.28", {"host": TARGET}, 400, None),
+        ("2.29", {"host": TARGET}, 400, None),
+        ("2.29", {"host": TARGET, "force": True}, 200, True),
+        ("2.29", {}, 200, False),
+    ],
+)
+def test_where_others_see_its_disk_it_goes_elsewhere_only_by_particular_wish(
+    site: Site, version: str | None, body: dict[str, Any], status: int, may_leave_disk: bool | None
+) -> None:
+    site.report("HostD")
+    store(site, **{HOST: "nfs", "HostD": "nfs", TARGET: "own"})
+    instance = broken(site)
+    answer = act(site, instance, body, status, version)
+    if status == 200:
+        assert newest(site, instance).options["may_leave_disk"] is may_leave_disk
+    else:
+        assert answer["badRequest"]["message"] == (
+            f"cannot evacuate instance {instance.uuid} to host {TARGET}: it does not have the storage that its disk "
+            "is on, hosts that have it and are up: HostD"
+        )
+        assert site.parts.instances.get(instance.uuid) == instance
+
+
+@pytest.mark.parametrize(
+    "storages",
+    [
+        {TARGET: "own", HOST: "alone"},
+        {TARGET: "nfs", HOST: "nfs", "HostD": "nfs"},
+        {TARGET: "own"},
+        {},
+    ],
+    ids=["nobody", "the target too", "the source has not said", "nobody has said"],
+)
+def test_any_host_will_do_that_sees_the_disk_or_where_nobody_else_does(site: Site, storages: dict[str, str]) -> None:
+    site.report("HostD")
+    store(site, **storages)
+    act(site, broken(site), {"host": TARGET}, version="2.29")
+
+
+def test_where_none_is_up_that_sees_the_disk_another_one_may_be_named(site: Site) -> None:
+    site.report("HostD")
+    store(site, **{HOST: "nfs", "HostD": "nfs", TARGET: "own"})
+    site.down("HostD")
+    act(site, broken(site), {"host": TARGET}, version="2.29")
 
 
 def test_while_something_is_done_to_it_it_is_409(site: Site) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cloud.domain.instance import Instance, TaskState, VmState
-from cloud.domain.migration import MigrationStatus
+from cloud.domain.migration import Migration, MigrationStatus
 from cloud.rpc.errors import BusUnavailableError
 from tests.api.conftest import ADMIN, CIRROS, HOST, MEMBER, NOBODY, OTHER, PROJECT, Site
 from tests.services.said import Line
@@ -204,3 +204,65 @@ def test_a_state_that_was_reset_ends_no_resize(site: Site) -> None:
     act(site, instance, CONFIRM, 409)
     assert site.parts.migrations.get(migration.id) == migration
     assert site.parts.instances.get(instance.uuid).task_state is not TaskState.RESIZE_CONFIRMING
+
+
+def unfinished(site: Site, vm_state: VmState = VmState.ERROR, **changes: Any) -> tuple[Instance, Migration]:
+    """Its new host has it, and could not start it."""
+    instance, migration = site.resized(vm_state=vm_state, **changes)
+    return instance, site.parts.migrations.update(migration.id, {"status": MigrationStatus.ERROR, "error": "no"})
+
+
+@pytest.mark.parametrize(
+    ("action", "vm_state", "status", "begun"),
+    [(REVERT, VmState.ERROR, 202, "reverting"), (CONFIRM, VmState.ACTIVE, 204, "confirming")],
+)
+def test_a_resize_that_ended_in_error_is_reverted_or_once_it_runs_confirmed(
+    site: Site, action: str, vm_state: VmState, status: int, begun: str
+) -> None:
+    instance, before = unfinished(site, vm_state)
+    act(site, instance, action, status)
+    migration = site.parts.migrations.get(before.id)
+    assert (migration.status, migration.is_handed_over, migration.error) == (begun, action == CONFIRM, None)
+    assert site.parts.instances.get(instance.uuid).vm_state is vm_state
+    assert site.conductor.moves == [before.id]
+    (listed,) = site.get(f"/os-migrations?instance_uuid={instance.uuid}", token=ADMIN)["migrations"]
+    assert listed["status"] == begun
+    act(site, instance, action, 409)
+
+
+def test_of_one_in_error_it_is_said_that_it_can_be_reverted(site: Site) -> None:
+    instance, migration = unfinished(site)
+    message = act(site, instance, CONFIRM, 409)["conflictingRequest"]["message"]
+    assert message == (
+        f"Cannot 'confirmResize' instance {instance.uuid}: its resize failed when it was to be started, "
+        "what it was before is kept: revert it, or confirm it when a hard reboot has started it"
+    )
+    assert site.parts.migrations.get(migration.id) == migration
+
+
+def test_one_that_runs_all_the_same_is_not_reverted(site: Site) -> None:
+    instance, _ = unfinished(site, VmState.ACTIVE)
+    message = act(site, instance, REVERT, 409)["conflictingRequest"]["message"]
+    assert message == f"Cannot 'revertResize' instance {instance.uuid} while it is in vm_state active"
+
+
+@pytest.mark.parametrize("changes", [{"host": "HostC"}, {"task_state": TaskState.REBOOTING_HARD}, {"flavor": None}])
+@pytest.mark.parametrize(("action", "vm_state"), [(REVERT, VmState.ERROR), (CONFIRM, VmState.ACTIVE)])
+def test_what_is_not_as_the_resize_has_left_it_is_409(
+    site: Site, action: str, vm_state: VmState, changes: dict[str, Any]
+) -> None:
+    instance, migration = unfinished(site, vm_state)
+    site.parts.instances.update(instance.uuid, {"flavor": migration.old_flavor} if "flavor" in changes else changes)
+    act(site, instance, action, 409)
+    assert site.conductor.moves == []
+
+
+@pytest.mark.parametrize(("action", "vm_state"), [(REVERT, VmState.ERROR), (CONFIRM, VmState.ACTIVE)])
+def test_without_a_conductor_one_that_ended_in_error_is_as_before(site: Site, action: str, vm_state: VmState) -> None:
+    instance, migration = unfinished(site, vm_state)
+    site.conductor.errors["move_instance"] = BusUnavailableError("cannot reach the broker")
+    act(site, instance, action, 503)
+    now = site.parts.migrations.get(migration.id)
+    assert replace(now, updated_at=migration.updated_at) == migration
+    again = site.parts.instances.get(instance.uuid)
+    assert (again.vm_state, again.task_state) == (vm_state, None)

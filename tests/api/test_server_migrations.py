@@ -9,7 +9,7 @@ from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from tests.api.conftest import ADMIN, HOST, MEMBER, NOBODY, OTHER, Site
 
 FORCE = {"force_complete": None}
-RUNNING = ("queued", "preparing", "running", "post-migrating")
+RUNNING = ("preparing", "running", "post-migrating")
 
 
 def moving(site: Site, status: MigrationStatus = MigrationStatus.RUNNING, **changes: Any) -> tuple[Instance, Migration]:

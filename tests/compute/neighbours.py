@@ -1,6 +1,6 @@
 """Two compute hosts of one cloud, and what its database says of instances that leave the one for the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from cloud.domain.host import ComputeNode
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.services.conductor.whereabouts import SHARES_DISK
+from cloud.virt.keeping import KeptCopy
 from tests.compute.site import ADDRESS, TINY, UUID, Peers, Site
 from tests.db.conftest import Clock
 from tests.db.making import TOTAL, compute_node
@@ -24,6 +25,7 @@ class Neighbours:
 
     def __init__(self, directory: Path, database: Database, clock: Clock, *, shares_disks: bool = False) -> None:
         self.clock = clock
+        self._database = database
         self.peers = Peers()
         shared = directory / "shared" if shares_disks else None
         self.here, self.there = (
@@ -42,6 +44,12 @@ class Neighbours:
     def take_by_hand(self, uuid: str = UUID, host: str = THERE) -> None:
         """What the guide's UPDATE does."""
         self.tables.instances.update(uuid, {"host": host})
+
+    def unmount(self) -> None:
+        """`there` has its disks for itself from now on."""
+        self.there = Site(
+            self.there.directory, self._database, self.clock, name=THERE, peers=self.peers, shared_disks=None
+        )
 
     def begin(self, uuid: str = UUID, kind: MigrationType = MigrationType.EVACUATION, **changes: Any) -> Migration:
         """A migration from `here` to `there` that is under way; an evacuation as it is before its hand-over."""
@@ -82,6 +90,10 @@ class Neighbours:
         if status is MigrationStatus.COMPLETED:
             self.there.evacuations.evacuate_here(uuid, [ADDRESS], shares_disk=shares_disk, is_running=True)
         self.end(handed, status)
+
+    def copies(self) -> Sequence[KeptCopy]:
+        """What `here` keeps."""
+        return self.here.open_driver().kept_copies()
 
     def guests(self, uuid: str = UUID) -> tuple[PowerState | None, PowerState | None]:
         """Here and there; None where there is none."""

@@ -1,6 +1,7 @@
 """Guests that may be another host's by now: which of them go on running here, and when that is asked."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -9,7 +10,9 @@ from cloud.domain.migration import MigrationStatus, MigrationType
 from cloud.domain.whereabouts import Departure, Whereabouts
 from cloud.errors import ComputeError, InstanceStateError
 from cloud.rpc.errors import RpcTimeoutError
+from cloud.services.compute.evacuated_guest import remove_evacuated
 from cloud.services.compute.fence import Verdict, verdict_on
+from cloud.virt.driver import Driver
 from tests.compute.conftest import on_either_storage, on_shared_storage
 from tests.compute.neighbours import HERE, THERE, Neighbours
 from tests.compute.site import ADDRESS, OTHER, UUID
@@ -111,6 +114,72 @@ def test_disk_that_nobody_else_uses_goes_with_the_guest(neighbours: Neighbours) 
     assert not disk.exists()
 
 
+@on_shared_storage
+def test_disk_that_others_may_see_is_kept_where_the_instance_was_made_anew_without_it(
+    neighbours: Neighbours, lines: list[Line]
+) -> None:
+    """Its new host does not mount the storage: the disk has what the instance has not any more."""
+    neighbours.run()
+    (disk,) = neighbours.here.directory.parent.rglob("disk")
+    content = disk.read_bytes()
+    neighbours.unmount()
+    neighbours.evacuate()
+    neighbours.here.fence.report()
+    assert neighbours.guests() == (None, RUNNING)
+    (copy,) = neighbours.copies()
+    (kept,) = neighbours.here.directory.parent.joinpath("shared").rglob("disk")
+    assert (copy.uuid, copy.name in str(kept), kept.read_bytes()) == (UUID, True, content)
+    level, message, fields = lines[-1]
+    assert (level, message.startswith("instance was evacuated without its disk"), fields["event"]) == (
+        "WARNING",
+        True,
+        "instance.keep",
+    )
+    assert (fields["copy"], fields["instance_host"]) == (copy.name, THERE)
+    neighbours.here.fence.report()
+    assert neighbours.copies() == [copy]
+
+
+def test_disk_of_its_own_is_kept_where_the_instance_is_said_to_use_it(neighbours: Neighbours) -> None:
+    neighbours.run()
+    neighbours.end(neighbours.hand_over(neighbours.begin()))  # whether it shares the disk, nobody has noted
+    neighbours.here.fence.report()
+    assert neighbours.guests() == (None, None)
+    assert [copy.uuid for copy in neighbours.copies()] == [UUID]
+
+
+@on_shared_storage
+def test_of_an_instance_that_is_deleted_nothing_is_kept(neighbours: Neighbours) -> None:
+    neighbours.run()
+    neighbours.unmount()
+    neighbours.evacuate()
+    neighbours.tables.instances.delete(UUID)
+    neighbours.here.fence.report()
+    assert neighbours.copies() == []
+    assert list(neighbours.here.directory.parent.joinpath("shared").rglob("disk")) == []
+
+
+class Plain:
+    """A hypervisor that knows nothing of moves, nor whose disks it has."""
+
+    def __init__(self) -> None:
+        self.destroyed: list[str] = []
+
+    def destroy(self, uuid: str) -> None:
+        self.destroyed.append(uuid)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize("keeps_disk", [False, True])
+def test_hypervisor_that_does_not_know_its_storage_removes_only_what_is_deleted(
+    *, is_deleted: bool, keeps_disk: bool
+) -> None:
+    plain = Plain()
+    found = Whereabouts(UUID, THERE, is_deleted, departure=Departure.COMPLETED, keeps_disk=keeps_disk)
+    remove_evacuated(cast("Driver", plain), found)
+    assert plain.destroyed == ([UUID] if is_deleted else [])
+
+
 @on_either_storage
 def test_guest_goes_also_when_the_instance_was_deleted_at_its_new_host(neighbours: Neighbours) -> None:
     neighbours.run()
@@ -173,6 +242,25 @@ def test_a_guest_that_came_by_a_resize_and_was_evacuated_then_is_removed(neighbo
     assert neighbours.guests() == (RUNNING, RUNNING)
     neighbours.here.fence.report()
     assert neighbours.guests() == (None, RUNNING)
+
+
+def test_guest_goes_that_was_taken_back_by_the_revert_of_a_resize_while_its_host_was_cut_off(
+    neighbours: Neighbours,
+) -> None:
+    """Also of an instance that is stopped, of which the other host runs no guest."""
+    neighbours.run()
+    neighbours.here.driver.power_off(UUID)
+    neighbours.there.driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
+    silent = {"is_silent": True, "is_shared": False}
+    reverting = neighbours.begin(kind=MigrationType.RESIZE, status=MigrationStatus.REVERTING, destination=silent)
+    neighbours.there.fence.report()
+    assert neighbours.guests() == (OFF, OFF)
+    neighbours.tables.migrations.update(reverting.id, {"is_handed_over": True})
+    neighbours.end(reverting, MigrationStatus.REVERTED)
+    neighbours.tables.instances.update(UUID, {"vm_state": VmState.STOPPED})
+    for host in (neighbours.there, neighbours.here):
+        host.fence.report()
+    assert neighbours.guests() == (OFF, None)
 
 
 def test_guest_of_an_instance_that_was_put_elsewhere_by_hand_is_off_once_it_runs_there(

@@ -158,7 +158,7 @@ def test_guests_are_listed_page_by_page(cloud: Cloud, monkeypatch: pytest.Monkey
 def test_a_failed_spawn_is_an_error_of_the_host_that_names_the_knob(cloud: Cloud) -> None:
     cloud.start()
     uuid = cloud.enter()
-    (cloud.directory / "simulated").mkdir()
+    (cloud.directory / "simulated").mkdir(exist_ok=True)
     (cloud.directory / "simulated" / "knobs.toml").write_text('fail = ["spawn.boot:1"]')
     with pytest.raises(ComputeError, match=r"step spawn\.boot fails by knob 'spawn\.boot:1'"):
         cloud.compute.spawn(cloud.host, cloud.tables.instances.get(uuid))

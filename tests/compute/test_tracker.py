@@ -23,6 +23,7 @@ def test_it_tells_what_instances_may_have(site: Site) -> None:
     assert (node.node, node.host_ip, node.running_vms, node.free_disk_gb) == (HOST, "192.0.2.7", 1, 40)
     assert (node.hypervisor_type, node.hypervisor_version) == ("simulated", 1)
     assert node.cpu_info["topology"]["cores"] == 4
+    assert node.storage_id == site.open_driver().storage_id()
 
 
 def test_a_host_is_never_less_than_nothing(site: Site) -> None:

@@ -42,11 +42,13 @@ class Calls:
 
     def __init__(self) -> None:
         self.reached: list[Point] = []
+        self._begun = 0
         self.steps_in: list[Callable[[Point], None]] = []
 
     def begin(self, *steps_in: Callable[[Point], None]) -> None:
         """Count from 0, and step in so from now on."""
         self.reached.clear()
+        self._begun = 0
         self.steps_in = list(steps_in)
 
     def watch(self, name: str, target: Any) -> Any:
@@ -54,7 +56,8 @@ class Calls:
         return _Watched(self, name, target)
 
     def call(self, name: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        number = self.made()
+        number = self._begun
+        self._begun += 1
         self._pass((number, name, "before"))
         result = method(*args, **kwargs)
         self._pass((number, name, "after"))

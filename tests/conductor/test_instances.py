@@ -28,6 +28,7 @@ NODE = {
     "host_ip": "192.0.2.19",
     "running_vms": 0,
     "free_disk_gb": 30,
+    "storage_id": "nfs",
 }
 HERE, ELSEWHERE = "compute-01", "compute-02"
 
@@ -56,7 +57,13 @@ def test_a_host_that_reports_is_one_that_can_be_chosen(site: Site, methods: Meth
     node = site.tables.compute_nodes.get("compute-09")
     assert node.total == Resources(4096, 4, 40)
     assert (node.node, node.host_ip, node.free_disk_gb) == ("compute-09.example.org", "192.0.2.19", 30)
+    assert node.storage_id == "nfs"
     assert node.updated_at == site.clock.now
+
+
+def test_a_host_of_an_earlier_version_does_not_say_which_storage_it_has(site: Site, methods: Methods) -> None:
+    methods.report_compute_node({name: value for name, value in NODE.items() if name != "storage_id"})
+    assert site.tables.compute_nodes.get("compute-09").storage_id is None
 
 
 @pytest.mark.parametrize(
@@ -79,6 +86,8 @@ def test_a_host_that_reports_is_one_that_can_be_chosen(site: Site, methods: Meth
         {**NODE, "cpu_info": "x86_64"},
         {**NODE, "running_vms": 1.5},
         {**NODE, "host_ip": "x" * 256},
+        {**NODE, "storage_id": 5},
+        {**NODE, "storage_id": ""},
     ],
 )
 def test_a_report_that_cannot_be_is_the_askers_mistake(site: Site, methods: Methods, node: Any) -> None:

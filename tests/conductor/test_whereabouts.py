@@ -204,6 +204,36 @@ def test_disk_is_kept_unless_it_is_known_that_nobody_else_uses_it(
 
 
 @pytest.mark.parametrize(
+    ("status", "changes", "departure"),
+    [
+        (MigrationStatus.REVERTING, {}, Departure.UNDER_WAY),
+        (MigrationStatus.REVERTING, {"is_handed_over": True}, Departure.UNDER_WAY),
+        (MigrationStatus.REVERTING, {"is_undoing": True}, Departure.NONE),
+        (MigrationStatus.REVERTED, {"is_handed_over": True}, Departure.COMPLETED),
+        (MigrationStatus.ERROR, {"is_handed_over": True}, Departure.IN_ERROR),
+        (MigrationStatus.FINISHED, {"is_undoing": True}, Departure.NONE),
+    ],
+)
+def test_of_one_that_was_taken_back_from_a_host_that_was_not_heard_it_is_told_that_it_has_left(
+    site: Site,
+    methods: Methods,
+    active: Instance,
+    status: MigrationStatus,
+    changes: dict[str, Any],
+    departure: Departure,
+) -> None:
+    kind = MigrationType.RESIZE
+    migration = migrate(site, LEFT, status, kind, destination={"is_silent": True, "is_shared": False}, **changes)
+    assert told(methods, THERE).departure is departure
+    assert told(methods, HERE).departure is Departure.NONE
+    assert told(methods, THERE).keeps_disk is (departure is Departure.NONE)
+    site.tables.migrations.update(migration.id, {"destination": {"is_silent": True, "is_shared": True}})
+    assert told(methods, THERE).keeps_disk is True
+    site.tables.migrations.update(migration.id, {"destination": {"is_shared": False}})
+    assert told(methods, THERE).departure is Departure.NONE  # it was heard, and has done what it was asked for
+
+
+@pytest.mark.parametrize(
     "uuids", [None, "x", [5], [""], ["a\x00"], [UUID] * (WHEREABOUTS_PAGE + 1), {UUID: UUID}], ids=repr
 )
 def test_what_cannot_be_asked_about_is_the_askers_mistake(methods: Methods, uuids: Any) -> None:

@@ -100,7 +100,9 @@ def test_values_are_not_in_the_text_of_an_error(services: ServiceTable, database
     assert topics(database) == ["compute"]
 
 
-def test_reading_refuses_writes_and_its_connection_writes_again_afterwards(database_url: str, services: ServiceTable) -> None:
+def test_reading_refuses_writes_and_its_connection_writes_again_afterwards(
+    database_url: str, services: ServiceTable
+) -> None:
     services.report(REPORT)
     with open_database(database_url, replace(LIMITS, max_pool_size=1, max_overflow=0)) as database:
         with pytest.raises(DatabaseUnavailableError, match=r"read-?only"), database.reading() as session:
@@ -131,7 +133,9 @@ def test_lock_of_another_is_waited_for_no_longer_than_the_bound(database_url: st
         assert topics(other) == ["second"]
 
 
-def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(database_url: str, services: ServiceTable) -> None:
+def test_name_that_another_holds_is_waited_for_no_longer_than_the_bound(
+    database_url: str, services: ServiceTable
+) -> None:
     impatient = replace(LIMITS, lock_timeout_s=0.1)
     with open_database(database_url, impatient) as first, open_database(database_url, impatient) as second:
         with first.transaction() as session:

@@ -29,7 +29,7 @@ def report(services: ServiceTable, host: str, zone: str = "nova") -> None:
 def test_host_is_as_it_last_reported(nodes: ComputeNodeTable, clock: Clock) -> None:
     nodes.report(replace(compute_node("a"), running_vms=3, used=Resources(9, 9, 9), id=77))
     clock.advance(5)
-    nodes.report(replace(compute_node("a"), free_disk_gb=100, cpu_info={"arch": "aarch64"}))
+    nodes.report(replace(compute_node("a"), free_disk_gb=100, cpu_info={"arch": "aarch64"}, storage_id="nfs"))
     assert nodes.get("a") == ComputeNode(
         host="a",
         node="a.example.org",
@@ -42,8 +42,11 @@ def test_host_is_as_it_last_reported(nodes: ComputeNodeTable, clock: Clock) -> N
         running_vms=0,
         free_disk_gb=100,
         updated_at=datetime(2014, 10, 16, 12, 0, 5, tzinfo=UTC),
+        storage_id="nfs",
         id=1,
     )
+    nodes.report(compute_node("b"))
+    assert [(state.node.host, state.node.storage_id) for state in nodes.states()] == [("a", "nfs"), ("b", None)]
 
 
 def test_hosts_come_by_name_whatever_the_locale(nodes: ComputeNodeTable) -> None:

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from cloud.db.claims import ClaimTable
+from cloud.db.hosts import ComputeNodeTable
+from cloud.db.instance_faults import NewFault
 from cloud.db.instances import InstanceTable, Usage
 from cloud.db.migration_records import MigrationQuery, MigrationTable, NewMigration
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.expected import ANY, Expected
+from cloud.domain.flavor import Resources
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import IN_PROGRESS, Migration, MigrationStatus, MigrationType
 from cloud.errors import (
@@ -22,10 +26,11 @@ from cloud.errors import (
     QuotaError,
 )
 from tests.db.conftest import Clock
-from tests.db.making import NO_QUOTA, SMALL, at_once, failures, new_instance, uuid_of
+from tests.db.making import NO_QUOTA, SMALL, at_once, compute_node, failures, new_instance, uuid_of
 
 IDLE = Expected(task_states=[None])
 MOVING = Expected(task_states=[TaskState.MIGRATING])
+ROOM = Resources(100_000, 100, 1000)
 LARGE = replace(SMALL, id=4, flavorid="4", name="m1.large", memory_mb=8192, vcpus=4)
 
 
@@ -240,6 +245,10 @@ def test_journal_is_written_and_read(migrations: MigrationTable, instance: Insta
         "disk_remaining_bytes": 2**40 - 1,
         "downtime_ms": 12,
         "error": "x" * 70_000,
+        "owner": "f" * 32,
+        "transfer_began_at": clock.now,
+        "uncertain_since": clock.now,
+        "due_at": clock.now + timedelta(seconds=60),
     }
     changed = migrations.update(begun.id, changes)
     assert changed == replace(begun, **changes | {"error": "x" * 65_536}, updated_at=clock.now)
@@ -275,7 +284,7 @@ def test_change_is_made_only_in_an_expected_status(migrations: MigrationTable, i
     begun = begin(migrations)
     migrations.update(begun.id, {"step": "claim", "status": "preparing"}, statuses=[MigrationStatus.ACCEPTED])
     with pytest.raises(MigrationStateError) as caught:
-        migrations.update(begun.id, {"step": "transfer"}, statuses=[MigrationStatus.ACCEPTED, MigrationStatus.QUEUED])
+        migrations.update(begun.id, {"step": "transfer"}, statuses=[MigrationStatus.ACCEPTED, MigrationStatus.RUNNING])
     assert str(caught.value) == "cannot update migration 1: its status is preparing, its step claim"
     assert migrations.get(begun.id).step == "claim"
 
@@ -290,6 +299,7 @@ def test_change_is_made_only_in_an_expected_status(migrations: MigrationTable, i
         {"is_abort_wanted": True},
         {"dest_compute": "b"},
         {"request_id": "req-9"},
+        {"owner": "f" * 32},
         {"status": "running"},
         {"step": "claim", "is_undoing": True},
     ],
@@ -320,6 +330,10 @@ def test_of_twenty_who_take_it_up_at_once_one_does(
     assert migrations.get(begun.id).updated_at == clock.now
 
 
+def left(migrations: MigrationTable, silent_since: datetime, waiting_since: datetime, limit: int = 10) -> list[int]:
+    return [each.id for each in migrations.left(silent_since, waiting_since=waiting_since, limit=limit)]
+
+
 def test_left_are_those_in_progress_that_nobody_wrote_of_oldest_first(
     migrations: MigrationTable, instances: InstanceTable, clock: Clock
 ) -> None:
@@ -329,11 +343,105 @@ def test_left_are_those_in_progress_that_nobody_wrote_of_oldest_first(
         clock.advance(10)
     migrations.update(1, {"progress": 10})
     end(migrations, migrations.get(3))
-    begun = clock.now - timedelta(seconds=10)
-    assert [each.id for each in migrations.left(begun)] == [2, 4]
-    assert [each.id for each in migrations.left(begun, limit=1)] == [2]
-    assert [each.id for each in migrations.left(begun - timedelta(seconds=1))] == [2]
-    assert [each.id for each in migrations.left(clock.now)] == [2, 4, 1]
+    never, begun = clock.now - timedelta(days=1), clock.now - timedelta(seconds=10)
+    assert left(migrations, never, begun) == [2, 4]
+    assert left(migrations, never, begun, limit=1) == [2]
+    assert left(migrations, never, begun - timedelta(seconds=1)) == [2]
+    assert left(migrations, never, clock.now) == [2, 4, 1]
+    assert left(migrations, clock.now, never) == []
+    migrations.update(4, {"owner": "a"})
+    assert left(migrations, clock.now, never) == [4]
+    assert left(migrations, never, clock.now) == [2, 1]
+
+
+def test_one_that_is_to_be_asked_again_is_left_when_it_is_due_or_its_instance_was_changed(
+    migrations: MigrationTable, instances: InstanceTable, instance: Instance, clock: Clock
+) -> None:
+    never = clock.now - timedelta(days=1)
+    begun = begin(migrations)
+    due_at = clock.now + timedelta(seconds=60)
+    migrations.update(begun.id, {"due_at": due_at, "uncertain_since": clock.now})
+    clock.advance(59)
+    assert left(migrations, never, never) == []
+    clock.advance(1)
+    assert left(migrations, never, never) == [begun.id]
+    migrations.update(begun.id, {"due_at": due_at + timedelta(seconds=600)})
+    assert left(migrations, never, never) == []
+    clock.advance(1)
+    instances.update(instance.uuid, {"task_state": None})
+    assert left(migrations, never, never) == [begun.id]
+    migrations.update(begun.id, {"owner": "a"})
+    assert left(migrations, never, never) == []
+
+
+def test_owners_that_live_are_noted_and_nobody_else(
+    migrations: MigrationTable, instances: InstanceTable, clock: Clock
+) -> None:
+    for number, owner in ((1, "a"), (2, "b"), (3, "a"), (4, None)):
+        active(instances, number)
+        migrations.update(begin(migrations, number).id, {"owner": owner})
+    migrations.update(3, {"status": MigrationStatus.COMPLETED})
+    before = clock.now
+    clock.advance(60)
+    migrations.touch(["a", "c"])
+    assert [migrations.get(number).updated_at for number in (1, 2, 3, 4)] == [clock.now, before, before, before]
+    migrations.touch([])
+
+
+def test_whoever_was_overtaken_writes_nothing(
+    migrations: MigrationTable, instances: InstanceTable, instance: Instance
+) -> None:
+    found = migrations.update(begin(migrations).id, {"owner": "a"})
+    held = instances.get(instance.uuid)
+    overtaken: Mapping[str, Any] = {"owner": "b"}
+    fault = NewFault(500, "cannot migrate")
+    for write in (
+        lambda: migrations.update(found.id, {"status": "failed"}, still=overtaken, fault=fault),
+        lambda: migrations.update_both(
+            found.id,
+            {"status": "failed"},
+            instance_changes={"task_state": None},
+            expected=ANY,
+            still=overtaken,
+            fault=fault,
+        ),
+        lambda: migrations.hand_over(found.id, instance_changes=MOVED, expected=ANY, still=overtaken, releases="a"),
+    ):
+        with pytest.raises(MigrationStateError):
+            write()
+    assert (migrations.get(found.id), instances.get(instance.uuid)) == (found, held)
+    assert instances.faults([instance.uuid]) == {}
+
+
+def test_a_fault_comes_with_the_end_that_it_explains(
+    migrations: MigrationTable, instances: InstanceTable, instance: Instance
+) -> None:
+    begun = begin(migrations)
+    fault = NewFault(500, "cannot migrate", "details", "a")
+    held = instances.update(instance.uuid, {"task_state": TaskState.DELETING})
+    with pytest.raises(InstanceStateError):
+        migrations.update_both(
+            begun.id, {"status": "failed"}, instance_changes={"task_state": None}, expected=MOVING, fault=fault
+        )
+    assert instances.faults([instance.uuid]) == {}
+    assert migrations.update(begun.id, {"status": "failed"}, fault=fault).has_ended
+    found = instances.faults([instance.uuid])[instance.uuid]
+    assert (found.code, found.message, found.details, found.host) == (500, "cannot migrate", "details", "a")
+    assert instances.get(instance.uuid) == held
+
+
+def test_hand_over_gives_back_what_the_instance_has_claimed_of_the_host_that_it_leaves(
+    migrations: MigrationTable, claims: ClaimTable, nodes: ComputeNodeTable, instance: Instance
+) -> None:
+    for host in ("a", "b"):
+        nodes.report(compute_node(host, ROOM))
+        claims.claim(instance.uuid, host, SMALL.resources, ROOM)
+    begun = begin(migrations)
+    with pytest.raises(InstanceStateError):
+        migrations.hand_over(begun.id, instance_changes=MOVED, expected=replace(MOVING, host="c"), releases="a")
+    assert sorted(claims.of(instance.uuid)) == ["a", "b"]
+    migrations.hand_over(begun.id, instance_changes=MOVED, expected=replace(MOVING, host="a"), releases="a")
+    assert sorted(claims.of(instance.uuid)) == ["b"]
 
 
 def test_abort_is_wanted_and_says_nothing_of_who_works_on_it(

@@ -168,7 +168,9 @@ def test_each_change_is_announced_once(services: ServiceTable, clock: Clock) -> 
     assert states(services.announce()) == [("b", True)]
 
 
-def test_of_several_who_announce_exactly_one_gets_each_change(database_url: str, database: Database, clock: Clock) -> None:
+def test_of_several_who_announce_exactly_one_gets_each_change(
+    database_url: str, database: Database, clock: Clock
+) -> None:
     hosts = [f"compute-{number:02}" for number in range(12)]
     table = ServiceTable(database, clock, 60)
     for host in hosts:

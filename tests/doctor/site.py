@@ -1,6 +1,6 @@
 """The database of a cloud, and in the place of its services what they would do to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
 from cloud.errors import CloudError, ComputeError, InstanceStateError
 from cloud.services.conductor.tables import Tables
+from cloud.virt.keeping import KeptCopy
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, SMALL, compute_node, new_instance, uuid_of
 
@@ -33,6 +34,7 @@ class FakeCompute:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.guests: dict[str, dict[str, PowerState]] = {host: {} for host in HOSTS}
+        self.copies: dict[str, list[KeptCopy]] = {host: [] for host in HOSTS}
         self.failures: dict[str, Exception] = {}
         """By host, of whatever is asked of it."""
         self.asked: list[tuple[str, ...]] = []
@@ -44,6 +46,11 @@ class FakeCompute:
         listed = dict(self.guests[host])
         self.after_listing(host)
         return listed
+
+    def list_kept_copies(self, host: str, *, timeout_s: float) -> Sequence[KeptCopy]:
+        assert timeout_s == 10.0
+        self._fail(host)
+        return list(self.copies[host])
 
     def guest_state(self, host: str, uuid: str) -> PowerState | None:
         self._fail(host)
@@ -64,6 +71,14 @@ class FakeCompute:
     def destroy(self, host: str, uuid: str) -> None:
         self._ask("destroy", host, uuid)
         self.guests[host].pop(uuid, None)
+
+    def keep_guest(self, host: str, uuid: str) -> None:
+        self._ask("keep_guest", host, uuid)
+        del self.guests[host][uuid]
+
+    def remove_kept_copy(self, host: str, uuid: str, name: str, *, keeps_disk: bool) -> None:
+        self._ask("remove_kept_copy", host, uuid, name, f"{keeps_disk=}")
+        self.copies[host] = [copy for copy in self.copies[host] if copy.name != name]
 
     def reboot_instance(self, host: str, uuid: str, reboot_type: str) -> None:
         self._ask("reboot_instance", host, uuid, reboot_type)
@@ -177,6 +192,18 @@ class Site:
 
     def set(self, number: int, **changes: Any) -> Instance:
         return self.tables.instances.update(uuid_of(number), changes)
+
+    def keep(self, number: int, host: str, *, is_for_revert: bool = False) -> KeptCopy:
+        """A copy of it that the host has since now."""
+        name = uuid_of(number) if is_for_revert else f"{uuid_of(number)}.20141016T120000000000Z"
+        copy = KeptCopy(uuid_of(number), name, 20 << 30, self.clock.now, is_for_revert)
+        self.compute.copies[host].append(copy)
+        return copy
+
+    def store(self, **storages: str) -> None:
+        """Have hosts say which storage they have."""
+        for host, storage_id in storages.items():
+            self.tables.compute_nodes.report(replace(compute_node(host), storage_id=storage_id))
 
     def age(self, **span: float) -> None:
         """Let so much time pass, in which hosts report."""

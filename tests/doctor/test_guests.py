@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cloud.doctor.finding import Kind
+from cloud.doctor.remedy import Destroys
 from cloud.domain.expected import ANY
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus, MigrationType
@@ -133,23 +134,38 @@ def test_reboot_that_cannot_be_asked_for_leaves_the_instance_as_it_was(site: Sit
     assert (after.vm_state, after.task_state) == (before.vm_state, None)
 
 
-def test_guest_of_a_deleted_instance_is_removed_when_it_is_off(site: Site) -> None:
+@pytest.mark.parametrize(("state", "says"), [(RUNNING, "power off the guest"), (OFF, "remove the guest, which is off")])
+def test_guest_of_a_deleted_instance_is_removed_also_when_it_runs(site: Site, state: PowerState, says: str) -> None:
     site.run(1)
     site.tables.instances.delete(uuid_of(1))
-    assert site.found() == [Told(Kind.GUEST_UNKNOWN, 1, "a", is_mendable=False)]
-    assert site.only().since == site.clock.now
-    site.compute.guests["a"][uuid_of(1)] = OFF
+    site.compute.guests["a"][uuid_of(1)] = state
     assert site.found() == [Told(Kind.GUEST_UNKNOWN, 1, "a")]
+    assert site.only().since == site.clock.now
+    assert site.only().mending.startswith(says)
     assert site.mend() == []
     assert site.compute.asked == [("destroy", "a", uuid_of(1))]
     assert site.found() == []
 
 
 @pytest.mark.parametrize("state", list(PowerState))
-def test_guest_that_the_database_never_had_is_nobodys_to_remove(site: Site, state: PowerState) -> None:
+def test_guest_that_the_database_never_had_is_set_aside_and_its_disk_kept(site: Site, state: PowerState) -> None:
     site.compute.guests["c"][uuid_of(9)] = state
-    assert site.found() == [Told(Kind.GUEST_UNKNOWN, 9, "c", is_mendable=False)]
-    assert "nobody knows whose guest it is" in site.only().mending
+    assert site.found() == [Told(Kind.GUEST_UNKNOWN, 9, "c")]
+    assert "nobody knows whose it is" in site.only().what
+    assert ("power off and set aside" in site.only().mending) is (state not in (OFF, PowerState.CRASHED))
+    assert "whose disk is kept there" in site.only().mending
+    assert site.mend() == []
+    assert site.compute.asked == [("keep_guest", "c", uuid_of(9))]
+
+
+def test_guest_that_the_database_knows_by_now_is_not_set_aside(site: Site) -> None:
+    site.compute.guests["a"][uuid_of(1)] = RUNNING
+    doctor = site.doctor()
+    (finding,) = doctor.look().findings
+    site.run(1)
+    with pytest.raises(InstanceStateError, match="its instance is known, or elsewhere, by now"):
+        doctor.mend(finding)
+    assert site.compute.asked == []
 
 
 def test_guest_that_was_started_meanwhile_is_not_removed(site: Site) -> None:
@@ -232,9 +248,11 @@ def test_what_is_left_of_a_build_that_failed_is_removed_when_it_is_off(site: Sit
     assert site.found() == []
 
 
-def doubled(site: Site, state: PowerState) -> None:
+def doubled(site: Site, state: PowerState, **storages: str) -> None:
+    """Each host has its own storage, unless `storages` say otherwise."""
     site.run(1, "a")
     site.compute.guests["b"][uuid_of(1)] = state
+    site.store(**{"a": "a", "b": "b", "c": "c", **storages})
 
 
 @pytest.mark.parametrize("state", list(PowerState))
@@ -244,12 +262,26 @@ def test_duplicate_that_may_run_is_destroyed_by_particular_wish_only(site: Site,
     remedy = site.only().remedy
     assert remedy is not None
     is_off = state in (PowerState.SHUTDOWN, PowerState.CRASHED)
-    assert remedy.destroys_running_guest is not is_off
+    assert remedy.destroys is (None if is_off else Destroys.RUNNING_GUEST)
     assert site.mend() == []
-    cleared = ("clear_departed", "b", uuid_of(1), "keeps_disk=True")
-    assert site.compute.asked == ([cleared] if is_off else [("give_up_guest", "b", uuid_of(1)), cleared])
+    kept = ("keep_guest", "b", uuid_of(1))
+    assert site.compute.asked == ([kept] if is_off else [("give_up_guest", "b", uuid_of(1)), kept])
     assert site.compute.guests["a"] == {uuid_of(1): RUNNING}
     assert site.found() == []
+
+
+def test_disk_of_a_duplicate_stays_where_both_hosts_see_it(site: Site) -> None:
+    doubled(site, OFF, a="nfs", b="nfs")
+    assert "the disk, which both hosts see, stays" in site.only().mending
+    assert site.mend() == []
+    assert site.compute.asked == [("clear_departed", "b", uuid_of(1), "keeps_disk=True")]
+
+
+def test_duplicate_is_let_be_while_nobody_knows_whose_its_disk_is(site: Site) -> None:
+    site.run(1, "a")
+    site.compute.guests["b"][uuid_of(1)] = OFF
+    assert site.found() == [Told(Kind.GUEST_ON_TWO_HOSTS, 1, "b", is_mendable=False)]
+    assert site.only().mending == "nothing until b and a have said which storage they have"
 
 
 @pytest.mark.parametrize("state", [OFF, PowerState.PAUSED, PowerState.NOSTATE])
@@ -257,6 +289,34 @@ def test_no_duplicate_is_touched_where_the_instance_does_not_run_on_its_host(sit
     doubled(site, RUNNING)
     site.compute.guests["a"][uuid_of(1)] = state
     assert site.found() == [Told(Kind.GUEST_ON_TWO_HOSTS, 1, "b", is_mendable=False)]
+
+
+@pytest.mark.parametrize(
+    ("storages", "asked"),
+    [
+        ({"a": "a", "b": "b"}, ("keep_guest", "b", uuid_of(1))),
+        ({"a": "nfs", "b": "nfs"}, ("clear_departed", "b", uuid_of(1), "keeps_disk=True")),
+    ],
+)
+def test_duplicate_that_is_off_beside_one_that_is_off_is_set_aside_and_no_disk_is_lost(
+    site: Site, storages: dict[str, str], asked: tuple[str, ...]
+) -> None:
+    doubled(site, OFF, **storages)
+    site.compute.guests["a"][uuid_of(1)] = OFF
+    assert site.found() == [Told(Kind.GUEST_ON_TWO_HOSTS, 1, "b")]
+    assert site.mend() == []
+    assert (site.compute.asked, site.compute.guests["a"]) == ([asked], {uuid_of(1): OFF})
+
+
+def test_duplicate_that_was_started_meanwhile_is_not_set_aside(site: Site) -> None:
+    doubled(site, OFF)
+    site.compute.guests["a"][uuid_of(1)] = OFF
+    doctor = site.doctor()
+    (finding,) = doctor.look().findings
+    site.compute.guests["b"][uuid_of(1)] = RUNNING
+    with pytest.raises(InstanceStateError, match="it is RUNNING on b by now"):
+        doctor.mend(finding)
+    assert site.compute.asked == []
 
 
 def test_no_duplicate_is_touched_where_its_host_does_not_have_it_at_all(site: Site) -> None:

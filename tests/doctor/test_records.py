@@ -265,6 +265,7 @@ def test_answer_of_another_version_is_silence(site: Site) -> None:
 
 
 def test_finding_without_a_remedy_is_not_mended(site: Site) -> None:
-    site.compute.guests["c"][uuid_of(9)] = PowerState.RUNNING
+    site.run(1)
+    site.compute.guests["b"][uuid_of(1)] = PowerState.RUNNING  # and who has its disk, no host has said
     with pytest.raises(ValueError, match="it has no remedy"):
         site.doctor().mend(site.only())

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from cloud.doctor.finding import Kind
 from cloud.domain.flavor import Flavor, Resources
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.service import ServiceReport
+from cloud.errors import ComputeError, InstanceStateError
 from cloud.logs.emit import request_context
 from cloud.rpc.topology import Target
 from cloud.services.compute.client import ComputeClient
@@ -143,19 +144,50 @@ def test_duplicate_goes_and_the_instance_runs_on(cloud: Cloud) -> None:
     cloud.doctor.mend(finding)
     assert cloud.compute.list_guests(there) == {}
     assert cloud.compute.list_guests(here) == {doubled: PowerState.RUNNING}
-    assert cloud.kinds() == []
+    (copy,) = cloud.compute.list_kept_copies(there)
+    (kept,) = cloud.doctor.look().findings
+    assert (kept.kind, kept.host, kept.subject) == (Kind.COPY_KEPT, there, copy.name)
 
 
-def test_guest_of_a_deleted_instance_goes_once_it_is_off(cloud: Cloud) -> None:
+@pytest.mark.parametrize("is_off", [False, True])
+def test_guest_of_a_deleted_instance_goes(cloud: Cloud, *, is_off: bool) -> None:
     here, _ = cloud.hosts
     deleted = cloud.run(here)
     cloud.tables.instances.delete(deleted)
-    (finding,) = cloud.doctor.look().findings
-    assert (finding.kind, finding.remedy) == (Kind.GUEST_UNKNOWN, None)
-    cloud.managers[0]._duties.host.driver.power_off(deleted)
+    if is_off:
+        cloud.managers[0]._duties.host.driver.power_off(deleted)
+    assert cloud.kinds() == [Kind.GUEST_UNKNOWN]
     cloud.mend()
     assert cloud.compute.list_guests(here) == {}
     assert cloud.kinds() == []
+
+
+def test_guest_that_is_nobodys_is_kept_as_a_copy_until_that_is_removed(cloud: Cloud) -> None:
+    here, _ = cloud.hosts
+    driver = cloud.managers[0]._duties.host.driver
+    known = cloud.tables.instances.get(cloud.run(here))
+    driver.spawn(replace(known, uuid=str(uuid.uuid4())), None, [], lambda _percent: None)
+    assert cloud.kinds() == [Kind.GUEST_UNKNOWN]
+    cloud.mend()
+    assert cloud.compute.list_guests(here) == {known.uuid: PowerState.RUNNING}
+    (copy,) = cloud.compute.list_kept_copies(here)
+    (finding,) = cloud.doctor.look().findings
+    assert (finding.kind, finding.subject, finding.since) == (Kind.COPY_KEPT, copy.name, copy.since)
+    cloud.doctor.mend(finding)
+    assert cloud.compute.list_kept_copies(here) == []
+    assert cloud.kinds() == []
+
+
+def test_host_keeps_nothing_that_is_its_own(cloud: Cloud) -> None:
+    here, _ = cloud.hosts
+    own = cloud.run(here)
+    with pytest.raises(InstanceStateError, match=f"cannot keep a copy of instance {own} on {here}"):
+        cloud.compute.keep_guest(here, own)
+    with pytest.raises(ComputeError, match="no name of a copy"):
+        cloud.compute.remove_kept_copy(here, own, "../instances", keeps_disk=False)
+    with pytest.raises(InstanceStateError, match="cannot remove a copy"):
+        cloud.compute.remove_kept_copy(here, own, own, keeps_disk=False)
+    assert cloud.compute.list_guests(here) == {own: PowerState.RUNNING}
 
 
 def test_instance_whose_guest_and_disk_are_gone_ends_in_error(cloud: Cloud) -> None:

@@ -16,6 +16,7 @@ WHOLE = request(
     requested_host="compute-03",
     hints={"same_host": ["a"], "anything": {"at": "all"}},
     ignored_hosts=("compute-02",),
+    storage_id="nfs",
 )
 VALUES = json.loads(json.dumps(WHOLE.as_dict()))
 FLAVOR = VALUES["flavor"]
@@ -37,6 +38,7 @@ def without(name: str) -> dict[str, Any]:
         ({**VALUES, "availability_zone": ["nova"]}, "its availability_zone is neither a text nor null"),
         ({**VALUES, "forced_host": 1}, "its forced_host is neither a text nor null"),
         ({**VALUES, "requested_host": ["a"]}, "its requested_host is neither a text nor null"),
+        ({**VALUES, "storage_id": 5}, "its storage_id is neither a text nor null"),
         ({**VALUES, "hints": ["same_host"]}, "its hints is not a mapping"),
         ({**VALUES, "hints": None}, "its hints is not a mapping"),
         ({**VALUES, "image_properties": {"architecture": 64}}, "its image_properties is not a mapping of texts"),

@@ -164,6 +164,35 @@ def test_forced_host_has_to_exist_be_up_and_not_have_failed(changes: dict[str, A
     assert choice.explain() == explanation
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, {"a", "b", "c"}),
+        ({"storage_id": "nfs"}, {"a", "b"}),
+        ({"storage_id": "nfs", "requested_host": "b"}, {"b"}),
+        ({"storage_id": "nfs", "forced_host": "b"}, {"b"}),
+    ],
+)
+def test_storage_that_is_requested_is_what_a_host_has_to_have(changes: dict[str, Any], found: set[str]) -> None:
+    states = [state("a", storage_id="nfs"), state("b", storage_id="nfs"), state("c", storage_id="c")]
+    choice = choose(states, request(**changes), EVERY_RULE)
+    assert {candidate.host for candidate in choice.candidates} == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "explanation"),
+    [
+        ({}, "2 hosts; Storage 2 -> 0"),
+        ({"requested_host": "a"}, "2 hosts; RequestedHost 2 -> 1, Storage 1 -> 0"),
+        ({"forced_host": "b"}, "2 hosts; ForcedHost 2 -> 1, Storage 1 -> 0"),
+    ],
+)
+def test_host_without_the_storage_is_not_chosen_whoever_names_it(changes: dict[str, Any], explanation: str) -> None:
+    states = [state("a", storage_id="a"), state("b")]
+    choice = choose(states, request(storage_id="nfs", **changes), EVERY_RULE)
+    assert (choice.candidates, choice.explain()) == ((), explanation)
+
+
 def test_requested_host_is_the_only_one_and_has_to_pass_every_filter() -> None:
     states = [state("a"), state("b"), state("c", zone="other"), state("d", **used(12288))]
     choice = choose(states, request(requested_host="b", availability_zone="nova"), EVERY_RULE)

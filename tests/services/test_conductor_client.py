@@ -207,6 +207,7 @@ def test_what_a_host_says_of_itself_is_what_only_it_knows(fake: FakeClient, cond
             "host_ip": "192.0.2.11",
             "running_vms": 0,
             "free_disk_gb": 150,
+            "storage_id": None,
         }
     }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloud.virt.driver import Driver
+from cloud.virt.keeping import Keeping
 from cloud.virt.machine import HostResources
 from cloud.virt.moving import ColdMigrating, LiveMigrating, Regenerating
 from cloud.virt.simulated.driver import SimulatedDriver
@@ -18,7 +19,7 @@ AT_ONCE = 1_000_000.0
 """MiB in a second."""
 
 
-class MovingDriver(Driver, LiveMigrating, ColdMigrating, Regenerating, Protocol):
+class MovingDriver(Driver, LiveMigrating, ColdMigrating, Regenerating, Keeping, Protocol):
     """One that can do all."""
 
 

@@ -197,3 +197,15 @@ def test_an_instance_that_was_being_defined_can_be_defined_again(shared_site: Ki
     shared_site.call(DESTINATION, "reboot", UUID, hard=True)
     shared_site.call(SOURCE, "clear_departed", UUID, keeps_disk=True)
     shared_site.assert_only_at(DESTINATION)
+
+
+def test_what_was_being_kept_is_kept_once(shared_site: KilledSite) -> None:
+    shared_site.spawn(is_running=False)
+    shared_site.kill_in(SOURCE, "keep.guest", "keep", UUID)
+    assert shared_site.states() == (SHUTDOWN, None)
+    (copy,) = shared_site.call(SOURCE, "kept_copies")
+    assert shared_site.call(SOURCE, "keep", UUID) is None
+    shared_site.stop()
+    assert shared_site.states() == (None, None)
+    assert shared_site.call(SOURCE, "kept_copies") == [copy]
+    assert [path.parent.name.endswith(copy.name) for path in shared_site.directory.rglob("disk")] == [True]

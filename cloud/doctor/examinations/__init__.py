@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from cloud.doctor.bounds import Bounds
 from cloud.doctor.examinations.addresses import examine_addresses
 from cloud.doctor.examinations.claims import examine_claims
+from cloud.doctor.examinations.copies import examine_copies
 from cloud.doctor.examinations.guests import examine_guests
 from cloud.doctor.examinations.hosts import examine_hosts
 from cloud.doctor.examinations.migrations import examine_migrations
@@ -14,6 +15,7 @@ from cloud.doctor.survey import Survey
 
 EXAMINATIONS: Sequence[Callable[[Survey, Bounds], Iterable[Finding]]] = (
     examine_guests,
+    examine_copies,
     examine_hosts,
     examine_claims,
     examine_addresses,

@@ -49,6 +49,8 @@ def _is_to_be_elsewhere(survey: Survey, instance: SeenInstance, claim: Claim) ->
         return False
     if claim.host in survey.places.get(instance.uuid, ()):  # the guest is to be looked after first
         return False
+    if any(copy.uuid == instance.uuid and copy.is_for_revert for copy in survey.copies.get(claim.host, ())):
+        return False  # so is the copy: a revert needs the room
     moves = survey.moves.get(instance.uuid, ())
     return all(claim.host not in (move.source_compute, move.dest_compute) for move in moves)
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from cloud.doctor.bounds import Bounds
 from cloud.doctor.finding import Finding, Kind
-from cloud.doctor.host_remedies import RebootHard, RemoveDuplicate, RemoveLeftover
+from cloud.doctor.host_remedies import RebootHard, RemoveDuplicate
+from cloud.doctor.leftover_remedies import KeepGuest, RemoveLeftover
+from cloud.doctor.remedy import Remedy
 from cloud.doctor.row_remedies import PutOnHost
 from cloud.doctor.survey import OFF, SeenInstance, Survey
 from cloud.domain.instance import PowerState, VmState
@@ -29,19 +31,14 @@ def examine_guests(survey: Survey, _bounds: Bounds) -> Iterator[Finding]:
 def _unknown(survey: Survey, uuid: str, host: str) -> Finding:
     state = survey.guests[host][uuid]
     deleted_at = survey.deleted.get(uuid)
-    remedy, unmended = None, None
+    remedy: Remedy
     if deleted_at is None:
-        what = "the database has never had such an instance"
-        unmended = "nothing: nobody knows whose guest it is"
+        what = "the database has never had such an instance: nobody knows whose it is"
+        remedy = KeepGuest(uuid, host, is_off=state in OFF)
     else:
         what = "the instance is deleted"
-        if state in OFF:
-            remedy = RemoveLeftover(uuid, host)
-        else:
-            unmended = "nothing while it is not off: power it off at its hypervisor, then it is removed"
-    return Finding(
-        Kind.GUEST_UNKNOWN, uuid, host, f"a guest there is {_words(state)}, and {what}", deleted_at, remedy, unmended
-    )
+        remedy = RemoveLeftover(uuid, host, is_off=state in OFF)
+    return Finding(Kind.GUEST_UNKNOWN, uuid, host, f"a guest there is {_words(state)}, and {what}", deleted_at, remedy)
 
 
 def _duplicate(survey: Survey, instance: SeenInstance, host: str) -> Finding:
@@ -51,9 +48,16 @@ def _duplicate(survey: Survey, instance: SeenInstance, host: str) -> Finding:
         f"{each} ({_words(survey.guests[each][instance.uuid])})" for each in _others(survey, instance, host)
     )
     what = f"a guest there is {_words(state)}, another is on {others}; the database has it on {_named(instance.host)}"
-    remedy, unmended = None, None
-    if there is PowerState.RUNNING:
-        remedy = RemoveDuplicate(instance, host, is_off=state in OFF)
+    storages = {survey.storages.get(each) for each in (host, instance.host or "")}
+    shares_disk = len(storages) == 1
+    remedy: Remedy | None = None
+    unmended = None
+    if None in storages:
+        unmended = f"nothing until {host} and {_named(instance.host)} have said which storage they have"
+    elif there is PowerState.RUNNING:
+        remedy = RemoveDuplicate(instance, host, is_off=state in OFF, shares_disk=shares_disk)
+    elif there in OFF and _all_are_off(survey, instance):
+        remedy = KeepGuest(instance.uuid, host, is_off=True, seen=instance, shares_disk=shares_disk)
     else:
         unmended = (
             "nothing: it does not run where the database has it, so that nobody knows which guest is the right one"
@@ -95,6 +99,10 @@ def _missing(survey: Survey, instance: SeenInstance) -> Finding:
 
 def _should_have_guest(survey: Survey, instance: SeenInstance) -> bool:
     return instance.was_launched and instance.host in survey.guests
+
+
+def _all_are_off(survey: Survey, instance: SeenInstance) -> bool:
+    return all(survey.guests[host][instance.uuid] in OFF for host in survey.places[instance.uuid])
 
 
 def _others(survey: Survey, instance: SeenInstance, host: str) -> Iterator[str]:

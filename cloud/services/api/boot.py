@@ -258,7 +258,8 @@ def _hand_over(call: Call, builds: Sequence[tuple[Instance, BuildRequest]]) -> N
     for instance, request in builds:
         started_s = time.monotonic()
         line = logger.bind(instance=instance.uuid)
-        line.bind(event=BUILD.event("request", "started")).info("build requested")
+        named = {"instance_id": instance.id, "display_name": instance.display_name}  # other lines have only the uuid
+        line.bind(event=BUILD.event("request", "started"), **named).info("build requested")
         call.parts.actions.start(instance.uuid, _ACTION)
         if failure is None:
             try:

@@ -15,9 +15,7 @@ from cloud.services.api.versions import V2_23
 
 router = APIRouter()
 
-RUNNING = frozenset(
-    {MigrationStatus.QUEUED, MigrationStatus.PREPARING, MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING}
-)
+RUNNING = frozenset({MigrationStatus.PREPARING, MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING})
 """A live migration that has one of these is shown among its server's, too."""
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _MAX_DIGITS = 10

@@ -1,4 +1,8 @@
-"""The end of a resize, or of a cold migration, that waits for one: it is confirmed, or reverted."""
+"""The end of a resize, or of a cold migration, that waits for one: it is confirmed, or reverted.
+
+So may be one that ended in error when its new host had the instance: its old host keeps what it had all the same. While
+the instance is in error it may be reverted; once it runs where it is, confirmed.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,10 +43,24 @@ class Ending:
     task_state: TaskState
     is_handed_over: bool
     """Whether the destination has the instance for good."""
+    of_unfinished: VmState
+    """The only one in which it is for an instance whose resize ended in error."""
 
 
-CONFIRM = Ending("confirmResize", MigrationStatus.CONFIRMING, TaskState.RESIZE_CONFIRMING, is_handed_over=True)
-REVERT = Ending("revertResize", MigrationStatus.REVERTING, TaskState.RESIZE_REVERTING, is_handed_over=False)
+CONFIRM = Ending(
+    "confirmResize",
+    MigrationStatus.CONFIRMING,
+    TaskState.RESIZE_CONFIRMING,
+    is_handed_over=True,
+    of_unfinished=VmState.ACTIVE,
+)
+REVERT = Ending(
+    "revertResize",
+    MigrationStatus.REVERTING,
+    TaskState.RESIZE_REVERTING,
+    is_handed_over=False,
+    of_unfinished=VmState.ERROR,
+)
 
 
 def end_resize(call: Call, instance: Instance, ending: Ending) -> None:
@@ -52,15 +70,19 @@ def end_resize(call: Call, instance: Instance, ending: Ending) -> None:
     conductor can be told, all is as it was, and that error is raised.
     """
     refuse_locked(call, instance)
-    check_state(instance, ending.action, _RESIZED, (None,))
-    before = _newest_resize(call, instance)
-    if before is None or before.has_ended:
-        raise BadRequestError("Instance has not been resized.")
+    before = _unfinished(call, instance)
+    if before is None:
+        check_state(instance, ending.action, _RESIZED, (None,))
+        before = _newest_resize(call, instance)
+        if before is None or before.has_ended:
+            raise BadRequestError("Instance has not been resized.")
+    else:
+        _check_unfinished(instance, ending)
     begun = _begin(call, instance, before, ending)
     try:
         hand_over(call, begun, ending.action)
     except CloudError:
-        _take_back(call, before, ending)
+        _take_back(call, instance, before, ending)
         raise
 
 
@@ -87,14 +109,38 @@ def _newest_resize(call: Call, instance: Instance) -> Migration | None:
     return call.parts.migrations.newest(instance.uuid, (MigrationType.RESIZE, MigrationType.COLD))
 
 
+def _unfinished(call: Call, instance: Instance) -> Migration | None:
+    """Its resize, where that ended in error and nothing has moved it since from where that has left it."""
+    if instance.vm_state not in (VmState.ACTIVE, VmState.ERROR):
+        return None
+    newest = call.parts.migrations.newest(instance.uuid)
+    is_unfinished = (
+        newest is not None
+        and newest.type in (MigrationType.RESIZE, MigrationType.COLD)
+        and newest.status is MigrationStatus.ERROR
+        and newest.dest_compute == instance.host
+        and newest.new_flavor.id == instance.flavor.id  # where it stays on its host, this tells
+    )
+    return newest if is_unfinished else None
+
+
+def _check_unfinished(instance: Instance, ending: Ending) -> None:
+    if ending is CONFIRM and instance.vm_state is VmState.ERROR:
+        raise ConflictError(
+            f"Cannot '{ending.action}' instance {instance.uuid}: its resize failed when it was to be started, "
+            "what it was before is kept: revert it, or confirm it when a hard reboot has started it"
+        )
+    check_state(instance, ending.action, (ending.of_unfinished,), (None,))
+
+
 def _begin(call: Call, instance: Instance, before: Migration, ending: Ending) -> Migration:
     try:
         begun, _ = call.parts.migrations.update_both(
             before.id,
             _changes(before, ending),
             instance_changes={"task_state": ending.task_state},
-            expected=Expected(_RESIZED, (None,), instance.host),
-            statuses=(MigrationStatus.FINISHED,),
+            expected=Expected((instance.vm_state,), (None,), instance.host),
+            statuses=(before.status,),
             verb=ending.action,
         )
     except MigrationStateError as exc:
@@ -115,7 +161,7 @@ def _changes(before: Migration, ending: Ending) -> Mapping[str, Any]:
     }
 
 
-def _take_back(call: Call, before: Migration, ending: Ending) -> None:
+def _take_back(call: Call, instance: Instance, before: Migration, ending: Ending) -> None:
     """Unless a conductor has it after all, or somebody went on from there."""
     changed = _changes(before, ending)
     with suppress(InstanceStateError, InstanceNotFoundError, MigrationStateError):
@@ -123,7 +169,7 @@ def _take_back(call: Call, before: Migration, ending: Ending) -> None:
             before.id,
             {name: getattr(before, name) for name in changed},
             instance_changes={"task_state": None},
-            expected=Expected(_RESIZED, (ending.task_state,)),
+            expected=Expected((instance.vm_state,), (ending.task_state,)),
             statuses=(ending.status,),
             still={"step": None},
             verb=ending.action,

@@ -14,6 +14,7 @@ from cloud.rpc.client import RpcClient
 from cloud.rpc.errors import NoSuchTargetError, RemoteError, RpcTimeoutError
 from cloud.rpc.topology import Target
 from cloud.services.compute.cold_migration_calls import ColdMigrationCalls
+from cloud.services.compute.copy_calls import CopyCalls
 from cloud.services.compute.live_migration_calls import ASK_S, LiveMigrationCalls
 
 GUESTS_PAGE = 5000
@@ -64,7 +65,7 @@ def configured_timeouts(conf: cfg.ConfigOpts) -> ComputeTimeouts:
     return ComputeTimeouts(**{field.name: conf[field.name] for field in fields(ComputeTimeouts)})
 
 
-class ComputeClient(LiveMigrationCalls, ColdMigrationCalls):
+class ComputeClient(LiveMigrationCalls, ColdMigrationCalls, CopyCalls):
     """Any compute host. Raises what the manager's methods raise, and the bus's errors."""
 
     def __init__(self, client: RpcClient, timeouts: ComputeTimeouts = DEFAULT_TIMEOUTS) -> None:

@@ -25,6 +25,10 @@ _LEFT_TO_OTHERS = (TaskState.RESIZE_CONFIRMING, TaskState.RESIZE_REVERTING)
 """While these last, a host that does not have the instance may be told to remove what it has of it."""
 
 
+_REVERTED = (VmState.RESIZED, VmState.ERROR)
+"""What an instance is whose resize is reverted: it waits, or has not been started by its new host."""
+
+
 class ColdMigrations:
     """Each request may come twice. InstanceStateError or InstanceNotFoundError where it does not hold any more, and
     ComputeError for what the hypervisor does not do.
@@ -85,18 +89,25 @@ class ColdMigrations:
     def set_aside(self, uuid: str) -> None:
         """It is off, and nothing starts it until `take_back`.
 
-        At the source before the hand-over; where a resize is reverted, at either.
+        At the source before the hand-over; where a resize is reverted, at either. The destination may have lost it.
         """
         with self._working(uuid) as (instance, driver):
             is_here = instance.host == self._host.name
-            if instance.vm_state is VmState.RESIZED:
+            is_reverted = instance.vm_state in _REVERTED
+            if is_reverted:
                 self._check("set aside", instance, is_here=is_here, task_state=TaskState.RESIZE_REVERTING)
             else:
                 self._check("set aside", instance, is_here=True, task_state=TaskState.RESIZE_MIGRATING)
             with suppress(InstanceMissingError):  # it is set aside already, or the next line says that it is missing
                 self._host.driver.power_off(uuid)
-            driver.set_aside(uuid)
-            logger.info("instance set aside")
+            try:
+                driver.set_aside(uuid)
+            except InstanceMissingError as exc:
+                if not (is_reverted and is_here):
+                    raise
+                logger.bind(error=str(exc)).warning("nothing is here of an instance that goes back to its old host")
+            else:
+                logger.info("instance set aside")
 
     def start_resized(self, uuid: str, *, is_running: bool) -> PowerState:
         """Who has it behind the hand-over: it runs, or is off."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cloud.services.compute.builds import Builds
 from cloud.services.compute.cold_migrations import ColdMigrations
+from cloud.services.compute.copies import Copies
 from cloud.services.compute.evacuations import Evacuations
 from cloud.services.compute.fence import Fence
 from cloud.services.compute.lifecycle import Lifecycle
@@ -22,6 +23,7 @@ class Duties:
     host: Host
     builds: Builds
     cold_migrations: ColdMigrations
+    copies: Copies
     evacuations: Evacuations
     fence: Fence
     lifecycle: Lifecycle

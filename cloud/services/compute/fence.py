@@ -15,9 +15,9 @@ from cloud.domain.whereabouts import Departure, Whereabouts
 from cloud.errors import CloudError, ComputeError, DatabaseUnavailableError, InstanceStateError
 from cloud.logs.emit import logger
 from cloud.rpc.errors import RpcError
+from cloud.services.compute.evacuated_guest import remove_evacuated
 from cloud.services.compute.work import Host, alone
 from cloud.virt.driver import InstanceMissingError, VirtError
-from cloud.virt.moving import ColdMigrating, LiveMigrating
 
 
 class Peers(Protocol):
@@ -32,7 +32,7 @@ class Verdict(Enum):
     LEAVE = auto()
     POWER_OFF = auto()
     REMOVE = auto()
-    """Off, and gone from here."""
+    """Off, and no guest of this host any more."""
     ASK = auto()
     """Off where the host that the database names runs it, and left otherwise: it may be the only one."""
 
@@ -166,18 +166,10 @@ class Fence:
 
     def _remove(self, found: Whereabouts) -> None:
         """It is off: that it is there still is no reason not to be up."""
-        driver = self._host.driver
         try:
-            if isinstance(driver, LiveMigrating | ColdMigrating):
-                driver.clear_departed(found.uuid, keeps_disk=found.keeps_disk)
-            elif not found.keeps_disk:
-                driver.destroy(found.uuid)
+            remove_evacuated(self._host.driver, found)
         except VirtError as exc:
             logger.bind(error=str(exc)).warning("cannot remove the guest of an instance that was evacuated")
-        else:
-            logger.bind(instance_host=found.host, keeps_disk=found.keeps_disk).info(
-                "guest of an evacuated instance removed"
-            )
 
     def _running_elsewhere(self, found: Sequence[Whereabouts], states: Mapping[str, PowerState]) -> frozenset[str]:
         """Of those that run here and that the database has elsewhere, without a record why, those that run there too.

@@ -15,6 +15,8 @@ from cloud.services.compute.builds import Builds
 from cloud.services.compute.client import GUESTS_PAGE, ComputeClient
 from cloud.services.compute.cold_migration_methods import ColdMigrationMethods
 from cloud.services.compute.cold_migrations import ColdMigrations
+from cloud.services.compute.copies import Copies
+from cloud.services.compute.copy_methods import CopyMethods
 from cloud.services.compute.duties import Duties
 from cloud.services.compute.evacuation_methods import EvacuationMethods
 from cloud.services.compute.evacuations import Evacuations
@@ -49,7 +51,7 @@ LOCK_WAIT_S = 1800.0
 """For others who work on the same instance: more than a spawn takes."""
 
 
-class ComputeManager(ColdMigrationMethods, EvacuationMethods, LiveMigrationMethods, Manager):
+class ComputeManager(ColdMigrationMethods, CopyMethods, EvacuationMethods, LiveMigrationMethods, Manager):
     """Its methods have the names that ComputeClient asks for."""
 
     def __init__(
@@ -205,6 +207,7 @@ def make_manager(parts: Parts) -> ComputeManager:
         host=host,
         builds=Builds(host, cache, networks),
         cold_migrations=ColdMigrations(host),
+        copies=Copies(host),
         evacuations=Evacuations(host, cache),
         fence=fence,
         lifecycle=lifecycle,

@@ -11,6 +11,7 @@ from cloud.domain.instance import PowerState
 from cloud.errors import ComputeError
 from cloud.services.compute.work import Host
 from cloud.virt.driver import VirtError
+from cloud.virt.moving import ColdMigrating, LiveMigrating
 
 NOTHING = Resources(memory_mb=0, vcpus=0, disk_gb=0)
 
@@ -56,6 +57,7 @@ class ResourceTracker:
         try:
             has = driver.resources()
             states = driver.instances().values()
+            storage_id = driver.storage_id() if isinstance(driver, LiveMigrating | ColdMigrating) else None
         except VirtError as exc:
             raise ComputeError(str(exc)) from exc
         reserved_gb = -(-self._reserved.disk_mb // 1024)  # rounded up
@@ -75,4 +77,5 @@ class ResourceTracker:
             running_vms=sum(state is PowerState.RUNNING for state in states),
             free_disk_gb=has.free_disk_gb,
             updated_at=self._now(),
+            storage_id=storage_id,
         )

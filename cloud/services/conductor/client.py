@@ -31,6 +31,7 @@ REPORTED = (
     "host_ip",
     "running_vms",
     "free_disk_gb",
+    "storage_id",
 )
 """What a compute host says of itself; the rest of a ComputeNode is the table's own business."""
 

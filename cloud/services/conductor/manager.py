@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from oslo_config import cfg
@@ -24,9 +24,10 @@ from cloud.services.conductor.build_server import BuildMethods, BuildServer
 from cloud.services.conductor.builder import Builder
 from cloud.services.conductor.client import PAGE, ConductorClient
 from cloud.services.conductor.instances import InstanceMethods
+from cloud.services.conductor.moves.journal import Journal
 from cloud.services.conductor.moves.kinds import make_kinds
-from cloud.services.conductor.moves.move import Journal, MoveServices
-from cloud.services.conductor.moves.mover import Mover
+from cloud.services.conductor.moves.move import MoveServices
+from cloud.services.conductor.moves.mover import LEFT_AFTER, Mover
 from cloud.services.conductor.moves.server import MoveMethods, MoveServer
 from cloud.services.conductor.moves.waiting import ConfirmWindow
 from cloud.services.conductor.options import configured_limits, configured_patience
@@ -186,7 +187,9 @@ def _moves(
     conf: cfg.ConfigOpts, tables: Tables, services: MoveServices[ComputeClient], conductor: ConductorClient
 ) -> OwnWork[int]:
     journal = Journal(tables)
-    mover = Mover(tables, journal, make_kinds(tables, services, journal, configured_patience(conf), _now), _now)
+    kinds = make_kinds(tables, services, journal, configured_patience(conf), _now)
+    left_after = max(LEFT_AFTER, 3 * timedelta(seconds=conf.report_interval))
+    mover = Mover(tables, journal, kinds, _now, left_after=left_after)
     methods = MoveMethods(mover)
     server = MoveServer(configured_publisher(conf), conf.host, methods, workers=conf.max_concurrent_migrations)
     window = ConfirmWindow(tables, _now, window_s=conf.resize_confirm_window)

@@ -6,7 +6,7 @@ from oslo_config import cfg
 
 from cloud.services.compute.client import COMPUTE_CLIENT_OPTIONS
 from cloud.services.conductor.builder import BuildLimits
-from cloud.services.conductor.moves.transfer import Patience
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.network.options import NETWORK_OPTIONS
 
 _DEFAULTS = BuildLimits()

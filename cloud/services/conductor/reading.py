@@ -80,7 +80,7 @@ def read_changes(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def read_node(values: Mapping[str, Any]) -> ComputeNode:
     """What a compute host says of itself."""
-    if not isinstance(values, dict) or values.keys() != set(REPORTED):
+    if not isinstance(values, dict) or {"storage_id", *values} != set(REPORTED):
         raise BadMessageError("cannot read compute node: its fields are not those of a report")
     total = values["total"]
     try:
@@ -91,6 +91,8 @@ def read_node(values: Mapping[str, Any]) -> ComputeNode:
         if not (type(number) is int and 0 <= number <= _MAX_NUMBER):
             raise BadMessageError(f"cannot read compute node: {name} is not a number from 0 to {_MAX_NUMBER}")
     check_texts(**{name: values[name] for name in ("host", "node", "hypervisor_type", "host_ip")})
+    if values.get("storage_id") is not None:
+        check_texts(storage_id=values["storage_id"])
     if not isinstance(values["cpu_info"], dict):
         raise BadMessageError("cannot read compute node: cpu_info is not a mapping")
     known = {name: value for name, value in values.items() if name != "total"}

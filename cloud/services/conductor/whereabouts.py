@@ -19,9 +19,15 @@ from cloud.services.conductor.tables import Tables
 
 SHARES_DISK = "shares_disk"
 """In an evacuation's `destination`: whether it uses the disk that the source has."""
+IS_SILENT = "is_silent"
+"""In that of a resize that is reverted: its new host is forced down, was not heard, and has still what it had."""
+IS_SHARED = "is_shared"
+"""In the `destination` of a resize: whether both hosts use the same storage."""
 _BEGINS_ANEW = (TaskState.REBOOTING_HARD, TaskState.REBUILDING)
-_LEAVES = (MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING)
+_LEAVES = (MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING, MigrationStatus.REVERTING)
 """Of an evacuation, from just before its hand-over on: what it is before that may still be refused."""
+_HAS_LEFT = (MigrationStatus.COMPLETED, MigrationStatus.REVERTED, MigrationStatus.CANCELLED)
+"""The last where it was deleted meanwhile."""
 _MAX_MIGRATIONS = 20
 """Of one instance that are looked at: the last ones."""
 
@@ -114,12 +120,16 @@ def former_host(tables: Tables, host: str) -> FormerHost:
 def _left_by(migrations: Sequence[Migration], host: str) -> Migration | None:
     """The evacuation by which it has left the host, or is leaving it; None where the last that moved it was another.
 
-    `migrations` have to do with the host, newest first. What was undone, or is being undone, has moved nothing.
+    So does the revert of a resize by which it had come, where the host was not heard. `migrations` have to do with the
+    host, newest first. What was undone, or is being undone, has moved nothing.
     """
     moved = (each for each in migrations if each.is_handed_over or not (each.has_ended or each.is_undoing))
     last = next(moved, None)
-    is_departure = last is not None and last.type is MigrationType.EVACUATION and last.source_compute == host
-    return last if is_departure else None
+    if last is None:
+        return None
+    is_evacuated = last.type is MigrationType.EVACUATION and last.source_compute == host
+    is_taken_back = last.dest_compute == host and (last.destination or {}).get(IS_SILENT) is True
+    return last if is_evacuated or is_taken_back else None
 
 
 def _is_moving(instance: Instance, migration: Migration) -> bool:
@@ -129,14 +139,15 @@ def _is_moving(instance: Instance, migration: Migration) -> bool:
     return instance.vm_state is VmState.RESIZED and instance.host == migration.dest_compute
 
 
-def _is_disk_in_use(instance: Instance, evacuation: Migration) -> bool:
-    """Whether the destination goes on with the disk that the source has, or nobody knows."""
-    return instance.deleted_at is None and (evacuation.destination or {}).get(SHARES_DISK) is not False
+def _is_disk_in_use(instance: Instance, left_by: Migration) -> bool:
+    """Whether the other host goes on with the disk that this one has, or nobody knows."""
+    shares = SHARES_DISK if left_by.type is MigrationType.EVACUATION else IS_SHARED
+    return instance.deleted_at is None and (left_by.destination or {}).get(shares) is not False
 
 
-def _departure(evacuation: Migration) -> Departure:
-    if evacuation.status in (MigrationStatus.COMPLETED, MigrationStatus.CANCELLED):  # it was deleted there
+def _departure(left_by: Migration) -> Departure:
+    if left_by.status in _HAS_LEFT:
         return Departure.COMPLETED
-    if evacuation.has_ended:
+    if left_by.has_ended:
         return Departure.IN_ERROR
-    return Departure.UNDER_WAY if evacuation.status in _LEAVES else Departure.NONE
+    return Departure.UNDER_WAY if left_by.status in _LEAVES else Departure.NONE

@@ -27,7 +27,7 @@ def _defects(request: BuildRequest) -> Iterator[str]:
     for name in ("instance_uuid", "project_id"):
         if not isinstance(getattr(request, name), str):
             yield f"its {name} is not a text"
-    for name in ("image_id", "availability_zone", "forced_host", "requested_host"):
+    for name in ("image_id", "availability_zone", "forced_host", "requested_host", "storage_id"):
         if not isinstance(getattr(request, name), str | None):
             yield f"its {name} is neither a text nor null"
     if not _is_mapping(request.hints):

@@ -9,6 +9,7 @@ from cloud.domain.host import BuildRequest, Candidate, HostState
 from cloud.services.scheduler.filters.filter import Filter
 from cloud.services.scheduler.filters.forced_host import ForcedHostFilter, RequestedHostFilter, UpFilter
 from cloud.services.scheduler.filters.retry import RetryFilter
+from cloud.services.scheduler.filters.storage import StorageFilter
 from cloud.services.scheduler.ratios import Ratios
 from cloud.services.scheduler.weighers.weigher import Weigher
 
@@ -71,7 +72,8 @@ class Choice:
 def select(states: Sequence[HostState], request: BuildRequest, rules: Rules, chance: random.Random) -> Choice:
     """Every host of `states` that passes the filters is a candidate. `chance` decides between equals.
 
-    A host that an admin forces is asked for no more than FORCED_FILTERS; what may be claimed there is limited as ever.
+    A host that an admin forces is asked for no more than FORCED_FILTERS, and for the storage where one is requested;
+    what may be claimed there is limited as ever.
     One that is requested is asked for all.
     """
     filters = _filters(rules, request)
@@ -92,9 +94,12 @@ def select(states: Sequence[HostState], request: BuildRequest, rules: Rules, cha
 
 
 def _filters(rules: Rules, request: BuildRequest) -> Sequence[Filter]:
+    first: Sequence[Filter] = () if request.storage_id is None else (StorageFilter(),)
     if request.forced_host is not None:
-        return FORCED_FILTERS
-    return rules.filters if request.requested_host is None else (RequestedHostFilter(), *rules.filters)
+        return (*FORCED_FILTERS, *first)
+    if request.requested_host is not None:
+        first = (RequestedHostFilter(), *first)
+    return (*first, *rules.filters)
 
 
 def _ordered(candidates: list[Candidate], subset_size: int, chance: random.Random) -> list[Candidate]:

@@ -6,7 +6,7 @@ that was given up for dead cannot spoil what another one has taken over.
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from cloud.virt.simulated.notes import lasting_id, read_note, write_note
 
 HALF = ".half-"
 """Begins the name of what is on its way into being, or out of it."""
+KEPT = ".kept-"
+"""Begins the name of a disk on shared storage that a host keeps though it is no guest's any more."""
 
 _NOTE = "disk.json"
 _PART = ".part-"
@@ -93,6 +95,10 @@ class Disks:
         if self._is_anothers(uuid):
             raise VirtError("its disk on shared storage belongs to another host by now")
 
+    def is_owned(self, uuid: str) -> bool:
+        """Whether shared storage has a disk of it, which is this host's."""
+        return self.has_shared(uuid) and not self._is_anothers(uuid)
+
     def check_free(self, uuid: str) -> None:
         """VirtError when another host has a disk of that guest on the storage of this one."""
         if self._is_anothers(uuid):
@@ -113,10 +119,28 @@ class Disks:
         """If it is shared and this host's; what is in the guest's directory goes with that."""
         if self._shared is None or self._owner(uuid) != self._host_id():
             return
-        half = self._shared / f"{HALF}{self._host_id()}-{uuid4().hex}"
-        with suppress(FileNotFoundError):
-            (self._shared / uuid).rename(half)
-        shutil.rmtree(half, ignore_errors=True)
+        self._remove_shared(self._shared / uuid)
+
+    def kept(self, name: str) -> Path:
+        """The directory of a disk that is kept under that name; what is above it is there."""
+        if self._shared is not None:
+            return self._shared / f"{self._kept_mine()}{name}"
+        kept = self._directory / "kept"
+        kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return kept / name
+
+    def kept_names(self) -> Sequence[str]:
+        """Those that this host keeps."""
+        where, mine = (self._directory / "kept", "") if self._shared is None else (self._shared, self._kept_mine())
+        try:
+            return sorted(path.name.removeprefix(mine) for path in where.iterdir() if path.name.startswith(mine))
+        except FileNotFoundError:
+            return ()
+
+    def remove_kept(self, name: str) -> None:
+        """If shared storage has it; what is in the host's own directory goes with that."""
+        if self._shared is not None:
+            self._remove_shared(self.kept(name))
 
     def discard(self, place: Path) -> None:
         """Remove the place, and what has come in for it."""
@@ -137,6 +161,12 @@ class Disks:
             if path.name.startswith(mine) and path.name.removeprefix(mine) not in arrivals:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def _remove_shared(self, path: Path) -> None:
+        half = path.with_name(f"{HALF}{self._host_id()}-{uuid4().hex}")
+        with suppress(FileNotFoundError):
+            path.rename(half)
+        shutil.rmtree(half, ignore_errors=True)
+
     def _owner(self, uuid: str) -> str | None:
         if self._shared is None:
             return None
@@ -150,6 +180,9 @@ class Disks:
     def _owner_id(self) -> str | None:
         """This host, as the owner of a shared disk."""
         return None if self._shared is None else self._host_id()
+
+    def _kept_mine(self) -> str:
+        return f"{KEPT}{self._host_id()}-"
 
     def _host_id(self) -> str:
         return lasting_id(self._directory / "id")

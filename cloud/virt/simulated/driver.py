@@ -16,6 +16,7 @@ from cloud.virt.machine import HostResources
 from cloud.virt.simulated.cold_migrations import ColdMigrations
 from cloud.virt.simulated.definitions import Definitions
 from cloud.virt.simulated.host import HostSettings, HostSize, SimulatedHost, doing
+from cloud.virt.simulated.kept_copies import KeptCopies
 from cloud.virt.simulated.knobs import Knobs
 from cloud.virt.simulated.lifecycle import Lifecycle
 from cloud.virt.simulated.live_destination import LiveDestination
@@ -25,8 +26,8 @@ TYPE = "simulated"
 VERSION = 1
 
 
-class SimulatedDriver(Lifecycle, LiveSource, LiveDestination, ColdMigrations, Definitions):
-    """Implements Driver, LiveMigrating, ColdMigrating and Regenerating.
+class SimulatedDriver(Lifecycle, LiveSource, LiveDestination, ColdMigrations, Definitions, KeptCopies):
+    """Implements Driver, LiveMigrating, ColdMigrating, Regenerating and Keeping.
 
     Two processes on one directory would not see each other's instances. Hosts of one machine reach one another.
     """

@@ -33,6 +33,9 @@ STEPS: Mapping[str, Sequence[str]] = {
     "drop_aside": ("disk",),
     "resize": ("disk",),
     "define_again": ("disk",),
+    "keep": ("guest",),
+    "kept_copies": (),
+    "remove_kept": (),
 }
 """Of each method the steps, in order; its own name is a step before them. `take_in` is when a destination finds what a
 transfer has brought, whatever it is asked.

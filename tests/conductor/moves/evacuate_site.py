@@ -18,7 +18,8 @@ from cloud.domain.service import ServiceReport
 from cloud.errors import InstanceNotFoundError
 from cloud.logs.emit import request_context
 from cloud.services.conductor.moves import evacuate
-from cloud.services.conductor.moves.move import Journal, MoveServices
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import MoveServices
 from cloud.services.conductor.moves.mover import Mover
 from cloud.services.conductor.tables import Tables
 from tests.compute.image_store import IMAGE
@@ -42,6 +43,8 @@ class Case:
     on_shared_storage: bool | None = None
     """What was asked for."""
     vm_state: VmState = VmState.ACTIVE
+    unmounted: str | None = None
+    """A host that has its disks for itself all the same."""
 
     @property
     def ends_as(self) -> tuple[VmState, PowerState]:
@@ -91,11 +94,19 @@ class EvacuationSite:
         peers = Peers()
         shared = directory / "shared" if case.is_shared else None
         self.hosts = {
-            name: Site(directory / name, database, clock, name=name, peers=peers, shared_disks=shared) for name in HOSTS
+            name: Site(
+                directory / name,
+                database,
+                clock,
+                name=name,
+                peers=peers,
+                shared_disks=None if name == case.unmounted else shared,
+            )
+            for name in HOSTS
         }
         self.tables = Tables.of(database, clock, down_after_s=60)
         for name in HOSTS:
-            self.tables.compute_nodes.report(replace(compute_node(name, ROOM), node=name))
+            self.report_room(name, ROOM)
             self.report_up(name)
         self.break_down()
         self.computes = Computes(self.hosts)
@@ -113,6 +124,11 @@ class EvacuationSite:
         journal = Journal(tables, wait=self.waited_s.append)
         kinds = evacuate.make_kinds(tables, services, journal, self.clock)
         return Mover(tables, journal, kinds, self.clock, wait=self.waited_s.append)
+
+    def report_room(self, host: str, room: Resources) -> None:
+        """What its nova-compute says of it now and then."""
+        storage_id = self.hosts[host].open_driver().storage_id()
+        self.tables.compute_nodes.report(replace(compute_node(host, room), node=host, storage_id=storage_id))
 
     def report_up(self, host: str) -> None:
         self.tables.services.report(ServiceReport(host, "nova-compute", "compute", "nova"))

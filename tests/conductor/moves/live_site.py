@@ -23,10 +23,11 @@ from cloud.services.compute.builds import Builds
 from cloud.services.compute.live_migrations import LiveMigrations, TransferModes
 from cloud.services.compute.locks import KeyLocks
 from cloud.services.compute.work import Host
+from cloud.services.conductor.moves.journal import Journal
 from cloud.services.conductor.moves.live import LiveCompute, LiveSteps
-from cloud.services.conductor.moves.move import Journal
 from cloud.services.conductor.moves.mover import Mover
-from cloud.services.conductor.moves.transfer import Patience, Transferring
+from cloud.services.conductor.moves.patience import Patience
+from cloud.services.conductor.moves.transfer import Transferring
 from cloud.services.conductor.tables import Tables
 from cloud.virt.driver import VirtError
 from cloud.virt.machine import HostResources
@@ -189,7 +190,7 @@ class LiveSite:
             compute, scheduler = watch("compute", compute), watch("scheduler", scheduler)
         journal = Journal(tables, wait=self.wait)
         asked = cast("LiveCompute", compute)
-        transferring = Transferring(asked, journal, patience, wait=self.wait, clock_s=self.clock_s)
+        transferring = Transferring(asked, journal, patience, self.clock, wait=self.wait, clock_s=self.clock_s)
         kind = LiveSteps(tables, scheduler, asked, journal, transferring).kind
         return Mover(tables, journal, [kind], self.clock, wait=self.wait)
 
@@ -213,10 +214,10 @@ class LiveSite:
     def until_over(self, host: str, uuid: str) -> None:
         """Wait for a transfer to end."""
         pause = threading.Event()
-        for _ in range(round(WAIT_S / 0.005)):
+        for _ in range(round(WAIT_S / 0.001)):
             if self.hosts[host].driver.transfer(uuid).phase is not TransferPhase.RUNNING:
                 return
-            pause.wait(0.005)
+            pause.wait(0.001)
         raise AssertionError(f"the transfer of {uuid} does not end")
 
     def gate(self, host: str) -> Gate:

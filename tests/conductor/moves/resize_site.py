@@ -20,10 +20,11 @@ from cloud.services.compute.cold_migrations import ColdMigrations
 from cloud.services.compute.locks import KeyLocks
 from cloud.services.compute.work import Host
 from cloud.services.conductor.moves import resize
-from cloud.services.conductor.moves.move import Journal, MoveServices
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import MoveServices
 from cloud.services.conductor.moves.move import Scheduler as AsksScheduler
 from cloud.services.conductor.moves.mover import Mover
-from cloud.services.conductor.moves.transfer import Patience
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.conductor.moves.waiting import TRY_AGAIN_AFTER, ConfirmWindow
 from cloud.services.conductor.tables import Tables
 from cloud.virt.machine import HostResources
@@ -91,8 +92,12 @@ CASES: Mapping[str, Case] = {
 class Computes:
     """The nova-compute of each host. A disk has been sent when whoever has it sent is told that it is on its way."""
 
-    def __init__(self, hosts: Mapping[str, ColdMigrations]) -> None:
+    def __init__(self, hosts: Mapping[str, ColdMigrations], drivers: Mapping[str, SimulatedDriver]) -> None:
         self._hosts = hosts
+        self._drivers = drivers
+
+    def guest_state(self, host: str, uuid: str) -> PowerState | None:
+        return self._drivers[host].instances().get(uuid)
 
     def send_disk(self, host: str, uuid: str, target: Mapping[str, Any]) -> None:
         self._hosts[host].send_disk(uuid, target)
@@ -118,7 +123,7 @@ class ResizeSite:
             self.tables.compute_nodes.report(compute_node(host, room))
             self.say_alive(host)
         self.drivers = {host: self._driver(host) for host in HOSTS}
-        self.computes = Computes({host: ColdMigrations(self._host(host, database)) for host in HOSTS})
+        self.computes = Computes({host: ColdMigrations(self._host(host, database)) for host in HOSTS}, self.drivers)
         self.scheduler: AsksScheduler = Scheduler(self.tables)
         self.calls = Calls()
         self.waited_s: list[float] = []
@@ -178,7 +183,7 @@ class ResizeSite:
         return migration.id
 
     def begin_ending(self, status: MigrationStatus, number: int = 1) -> int:
-        """The same for one that waits: to be `confirming` or `reverting`."""
+        """The same for one that waits, or that has ended in error: to be `confirming` or `reverting`."""
         task_state, request_id, action = ENDINGS[status]
         changes = {
             "status": status,
@@ -191,8 +196,8 @@ class ResizeSite:
             self.migration(number).id,
             changes,
             instance_changes={"task_state": task_state},
-            expected=Expected((VmState.RESIZED,), (None,)),
-            statuses=(MigrationStatus.FINISHED,),
+            expected=Expected((VmState.RESIZED, VmState.ACTIVE, VmState.ERROR), (None,)),
+            statuses=(MigrationStatus.FINISHED, MigrationStatus.ERROR),
         )
         with request_context(request_id=request_id):
             self.tables.actions.start(uuid_of(number), action)

@@ -10,9 +10,10 @@ from cloud.errors import ComputeError
 from cloud.logs.emit import logger
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.moves.disk_transfer import DiskTransfers
-from cloud.services.conductor.moves.move import Journal, Move, MoveAbortedError, OvertakenError
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import Move, MoveAbortedError, OvertakenError
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.conductor.moves.request import request_of
-from cloud.services.conductor.moves.transfer import Patience
 from cloud.virt.moving import Transfer, TransferPhase
 from tests.conductor.moves.resize_fixtures import case, site
 from tests.conductor.moves.resize_site import CASES, HERE, ResizeSite

@@ -1,7 +1,6 @@
 """The evacuation from its request to its end: each step failed in turn, each undo failed in turn, and nothing is left."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -27,7 +26,7 @@ from tests.conductor.moves.evacuate_site import (
     EvacuationSite,
 )
 from tests.conductor.site import Point, first_time, raising
-from tests.db.making import SMALL, compute_node, uuid_of
+from tests.db.making import SMALL, uuid_of
 from tests.services.said import Line
 
 __all__ = ["case", "site"]
@@ -349,8 +348,7 @@ def test_its_own_host_is_never_chosen(site: EvacuationSite) -> None:
     assert site.scheduler.asked[0].ignored_hosts == (HERE,)
     site.enter(2)
     for host in HOSTS[1:]:
-        full = compute_node(host, Resources(memory_mb=0, vcpus=0, disk_gb=0))
-        site.tables.compute_nodes.report(replace(full, node=host))
+        site.report_room(host, Resources(memory_mb=0, vcpus=0, disk_gb=0))
     site.move(site.begin(2))
     site.assert_undone(2)
     assert site.migration(2).error == "step schedule: no valid host: 3 hosts; RamFilter 3 -> 0"

@@ -20,7 +20,16 @@ from tests.db.making import SMALL
 __all__ = ["case", "site"]
 
 NO = ComputeError("cannot do it: the disk is full")
-READS = ("services.all", "instances.get", "migrations.get", "claims.of", "fixed_ips.of", "compute_nodes.get")
+READS = (
+    "services.all",
+    "instances.get",
+    "migrations.get",
+    "claims.of",
+    "fixed_ips.of",
+    "compute_nodes.get",
+    "compute_nodes.all",
+    "compute_nodes.states",
+)
 FEWER_CASES = pytest.mark.parametrize("case", ["own disks", "shared disks, to be found out, in error"], indirect=True)
 ON_SQLITE = pytest.mark.parametrize("kept_database", ["sqlite"], indirect=True, scope="session")
 """Where each trial is some thirty transactions, one database has to do."""

@@ -156,6 +156,62 @@ def test_with_a_host_that_is_down_nothing_is_reverted_and_nothing_has_to_be_undo
     assert site.waited_s == []
 
 
+def cut_off(point: Point) -> None:
+    """As a host is that has no power, or no network."""
+    if point[1:] in (("compute.set_aside", "before"), ("compute.drop_aside", "before")):
+        raise ComputeError("no reply in 120 s") from RpcTimeoutError("no reply in 120 s")
+
+
+@OTHER_HOST
+def test_from_a_host_that_is_forced_down_and_silent_it_goes_back_to_the_old_one(site: ResizeSite, case: Case) -> None:
+    """It is not lost with its new host: the old one has all that it had."""
+    site.finish()
+    host = str(site.instance().host)
+    site.tables.services.force_down(host, "nova-compute", is_forced=True)
+    site.calls.begin(cut_off)
+    site.move(site.begin_ending(REVERTING))
+    instance, migration = site.instance(), site.migration()
+    assert (instance.vm_state, instance.task_state, instance.host) == (case.vm_state, None, HERE)
+    assert (instance.flavor, migration.status) == (SMALL, MigrationStatus.REVERTED)
+    assert site.tables.claims.of(instance.uuid) == {HERE: SMALL.resources}
+    assert site.guests() == {HERE: case.power_state, host: case.power_state}  # which has not heard of it
+    assert site.waited_s == []
+
+
+@OTHER_HOST
+def test_a_host_that_answers_again_is_cleared_when_the_revert_is_asked_for_again(site: ResizeSite) -> None:
+    site.finish()
+    site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=True)
+    site.calls.begin(
+        first_time("compute.set_aside", "before", lambda: cut_off((0, "compute.set_aside", "before"))),
+        first_time("compute.take_back", "before", raising(NO)),
+    )
+    site.move(site.begin_ending(REVERTING))
+    site.assert_waits()
+    site.move(site.begin_ending(REVERTING))
+    site.assert_reverted()
+
+
+@OTHER_HOST
+def test_from_a_host_that_is_forced_down_and_answers_it_is_reverted_as_from_any(site: ResizeSite) -> None:
+    site.finish()
+    site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=True)
+    site.move(site.begin_ending(REVERTING))
+    site.assert_reverted()
+
+
+@OTHER_HOST
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_what_is_not_forced_down_or_answers_that_it_cannot_is_believed(site: ResizeSite, *, is_silent: bool) -> None:
+    site.finish()
+    if not is_silent:
+        site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=True)
+    fail = (lambda: cut_off((0, "compute.set_aside", "before"))) if is_silent else raising(NO)
+    site.calls.begin(first_time("compute.set_aside", "before", fail))
+    site.move(site.begin_ending(REVERTING))
+    site.assert_waits()
+
+
 def test_before_its_old_host_has_it_again_a_revert_that_fails_is_undone(site: ResizeSite, lines: list[Line]) -> None:
     steps = ["compute.resize_here"] if site.case.stays else ["compute.set_aside", "compute.take_back"]
     for number, (name, when) in enumerate([(name, when) for name in steps for when in ("before", "after")], start=1):

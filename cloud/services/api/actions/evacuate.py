@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import JSONResponse, Response
 
+from cloud.domain.evacuation import storage_to_go_to
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.migration import MigrationType
 from cloud.errors import BadRequestError, HostNotFoundError
@@ -34,11 +35,17 @@ def _evacuate(call: Call, instance: Instance, body: Evacuate) -> Response:
         raise HostNotFoundError(f"cannot find compute host {body.host}")
     check_move(call, instance, _MOVE)
     _check_hosts(call, instance, body.host)
+    may_leave_disk = body.force or (call.version < V2_14 and not body.on_shared_storage)
+    if body.host is not None:
+        _check_storage(call, instance, body.host, may_leave_disk=may_leave_disk)
     wanted = Wanted(
         flavor=instance.flavor,
         host=body.host,
         is_forced=body.host is not None and (body.force or call.version < V2_29),
-        options={"on_shared_storage": None if call.version >= V2_14 else body.on_shared_storage},
+        options={
+            "on_shared_storage": None if call.version >= V2_14 else body.on_shared_storage,
+            "may_leave_disk": may_leave_disk,
+        },
     )
     begin_move(call, instance, _MOVE, wanted)
     return _answer(call, None if body.on_shared_storage else password_for(body.admin_pass))
@@ -53,6 +60,20 @@ def _check_hosts(call: Call, instance: Instance, target: str | None) -> None:
         raise BadRequestError(f"cannot evacuate instance {instance.uuid}: nova-compute on its host {source} is up")
     if target is not None:
         refuse_down(call, target)
+
+
+def _check_storage(call: Call, instance: Instance, target: str, *, may_leave_disk: bool) -> None:
+    """BadRequestError for a host that does not see the disk, where others do and nobody says that it may be left."""
+    states = call.parts.hosts.states()
+    storage_id = storage_to_go_to(states, host_of(instance), named=target, may_leave_disk=may_leave_disk)
+    there = [state for state in states if state.node.storage_id == storage_id]
+    if storage_id is None or target in (state.node.host for state in there):
+        return
+    up = ", ".join(state.node.host for state in there if state.is_up)
+    raise BadRequestError(
+        f"cannot evacuate instance {instance.uuid} to host {target}: it does not have the storage that its disk is on, "
+        f"hosts that have it and are up: {up}"
+    )
 
 
 def _answer(call: Call, password: str | None) -> Response:

@@ -8,15 +8,10 @@ from cloud.errors import CloudError, ComputeError
 from cloud.logs.emit import logger
 from cloud.logs.events import PROGRESS, RESIZE
 from cloud.rpc.errors import BusUnavailableError
-from cloud.services.conductor.moves.move import Journal, Move, described
-from cloud.services.conductor.moves.transfer import (
-    FIRST_WAIT_S,
-    MAX_WAIT_S,
-    NOTED_EVERY_S,
-    SAID_EVERY_PERCENT,
-    SAID_EVERY_S,
-    Patience,
-)
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import Move, described
+from cloud.services.conductor.moves.patience import FIRST_WAIT_S, MAX_WAIT_S, Patience
+from cloud.services.conductor.moves.transfer_progress import NOTED_EVERY_S, SAID_EVERY_PERCENT, SAID_EVERY_S
 from cloud.virt.moving import Transfer, TransferPhase
 
 

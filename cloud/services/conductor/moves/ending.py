@@ -13,7 +13,7 @@ FAULT_CODE = 500
 
 def message_for_owner(move: Move, failure: Failure) -> str:
     """The cause, with no host's name in it."""
-    hosts = {move.source, *(candidate.host for candidate in move.candidates)}
+    hosts = {move.source, *(candidate.host for candidate in move.candidates), *move.refused}
     if move.migration.dest_compute is not None:
         hosts.add(move.migration.dest_compute)
     otherwise = f"cannot move instance {move.uuid}: {_in_a_word(failure.cause)} at step {failure.step}"
@@ -28,6 +28,8 @@ def details_for_admins(move: Move, failure: Failure) -> str:
         f"migration {migration.id} from host {move.source} to host {migration.dest_compute or '(none yet)'}",
     ]
     lines += [f"no room on host {host}: {cause}" for host, cause in move.full.items()]
+    others = {host: cause for host, cause in move.refused.items() if host != migration.dest_compute}
+    lines += [f"refused by host {host}: {cause}" for host, cause in others.items()]
     if failure.left:
         lines.append(f"may not be undone: {', '.join(failure.left)}")
     elif migration.is_handed_over:

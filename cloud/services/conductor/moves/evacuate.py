@@ -1,6 +1,8 @@
 """The evacuation of an instance as a list of named steps: its host is broken, and it begins anew on another one.
 
-The journal's `destination` has, from `image` on, whether it goes on with the disk that its host had (`shares_disk`).
+It goes where its disk is, if other hosts see that; elsewhere only if an admin wants it so. The journal's `destination`
+has, from `image` on, whether it goes on with the disk that its host had (`shares_disk`).
+
 Until the hand-over, which is before anything runs at the destination, all is undone where a step fails, and the
 instance is its old host's. That one, should it come back meanwhile, asks before it is up: from `spawn` on it lets the
 guest not run, and before that it keeps it until it is told to give it up.
@@ -13,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from cloud.db.hosts import COMPUTE_BINARY
+from cloud.domain.evacuation import storage_to_go_to
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus, MigrationType
@@ -22,13 +25,16 @@ from cloud.logs.emit import logger
 from cloud.logs.events import EVACUATE
 from cloud.services.compute.former_host import AskedToGiveUp, have_guest_given_up
 from cloud.services.conductor.build import is_unwanted
-from cloud.services.conductor.moves.move import End, Journal, Kind, Move, MoveServices, described
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import End, Kind, Move, MoveServices, described
 from cloud.services.conductor.moves.place import Placing
 from cloud.services.conductor.procedure import Failure, Step
 from cloud.services.conductor.tables import Tables
 from cloud.services.conductor.whereabouts import SHARES_DISK, former_host
 
 EVENT = "conductor_evacuate_instance"
+MAY_LEAVE_DISK = "may_leave_disk"
+"""In the options: whether an admin lets it begin anew on the host that is named, though others see its disk."""
 STATUSES: Mapping[str, MigrationStatus] = MappingProxyType(
     {
         "source_check": MigrationStatus.PREPARING,
@@ -70,7 +76,7 @@ class EvacuationSteps:
         steps = (
             Step("source_check", self._check_source),
             Step("schedule", self._schedule),
-            Step("claim", placing.claim, placing.release),
+            Step("claim", self._claim, placing.release),
             Step("network", self._keep_addresses),
             Step("image", self._prepare_disk),
             Step("spawn", self._hand_over_and_spawn),
@@ -100,9 +106,24 @@ class EvacuationSteps:
             )
 
     def _schedule(self, move: Move) -> None:
-        ignored = {*move.request.ignored_hosts, move.source}
-        move.request = replace(move.request, ignored_hosts=tuple(sorted(ignored)))
+        self._narrow(move)
         self._placing.schedule(move)
+
+    def _claim(self, move: Move) -> None:
+        self._narrow(move)  # whoever takes it up here may have to choose hosts anew
+        self._placing.claim(move)
+
+    def _narrow(self, move: Move) -> None:
+        """Not to its own host, and to those that see its disk."""
+        request = move.request
+        storage_id = storage_to_go_to(
+            self._tables.compute_nodes.states(),
+            move.source,
+            named=request.forced_host or request.requested_host,
+            may_leave_disk=bool(move.migration.options.get(MAY_LEAVE_DISK)),
+        )
+        ignored = tuple(sorted({*request.ignored_hosts, move.source}))
+        move.request = replace(request, ignored_hosts=ignored, storage_id=storage_id)
 
     def _keep_addresses(self, move: Move) -> None:
         """They stay the instance's, whatever comes of this: there is nothing to undo."""
@@ -119,9 +140,20 @@ class EvacuationSteps:
                 f"cannot evacuate instance {move.uuid} with on_shared_storage {asked}: "
                 f"its disk {found} where host {move.destination} sees it"
             )
+        source, destination = self._storages(move)
+        if shares_disk and None not in (source, destination) and source != destination:
+            raise ComputeError(
+                f"cannot evacuate instance {move.uuid} to host {move.destination}: there is a disk of it, "
+                f"which is not the one that host {move.source} had, but from an earlier time"
+            )
         self._journal.note(move, destination={SHARES_DISK: shares_disk})
         if not shares_disk:
             self._prepare_image(move)
+
+    def _storages(self, move: Move) -> tuple[str | None, str | None]:
+        """Of the source and of the destination, as far as they have said."""
+        known = {node.host: node.storage_id for node in self._tables.compute_nodes.all()}
+        return known.get(move.source), known.get(move.destination)
 
     def _prepare_image(self, move: Move) -> None:
         image_id = move.instance.image_id

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from cloud.services.compute.client import ComputeClient
 from cloud.services.conductor.moves import evacuate, live, resize
-from cloud.services.conductor.moves.move import Journal, Kind, MoveServices
-from cloud.services.conductor.moves.transfer import Patience
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import Kind, MoveServices
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.conductor.tables import Tables
 
 
@@ -19,7 +20,7 @@ def make_kinds(
 ) -> Sequence[Kind]:
     """No two of them are for the same migration."""
     return (
-        *live.make_kinds(tables, services, journal, patience),
+        *live.make_kinds(tables, services, journal, patience, now),
         *resize.make_kinds(tables, services, journal, patience),
         *evacuate.make_kinds(tables, services, journal, now),
     )

@@ -4,8 +4,9 @@ The journal's `destination` has, from `dest_check` on, whether its disk goes too
 source's hypervisor needs to reach the destination's (`hypervisor`); while it goes, whether it runs (`mode`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -13,12 +14,16 @@ from cloud.db.hosts import COMPUTE_BINARY
 from cloud.domain.fixed_ip import FixedIp
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus, MigrationType
-from cloud.errors import ComputeError, InstanceNotFoundError, InstanceStateError
+from cloud.errors import CloudError, ComputeError, InstanceNotFoundError, InstanceStateError
 from cloud.logs.emit import logger
 from cloud.logs.events import MIGRATION
-from cloud.services.conductor.moves.move import End, Journal, Kind, Move, MoveServices, Scheduler
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import INTERRUPTIONS, End, Kind, Move, MoveServices, Scheduler
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.conductor.moves.place import Placing
-from cloud.services.conductor.moves.transfer import Patience, TransferCompute, Transferring, described_live
+from cloud.services.conductor.moves.sides import TransferCompute
+from cloud.services.conductor.moves.transfer import Transferring
+from cloud.services.conductor.moves.transfer_progress import described_live
 from cloud.services.conductor.procedure import Failure, Step
 from cloud.services.conductor.tables import Tables
 
@@ -37,6 +42,8 @@ STATUSES: Mapping[str, MigrationStatus] = MappingProxyType(
         "cleanup": MigrationStatus.POST_MIGRATING,
     }
 )
+_NOT_THE_HOSTS = (*INTERRUPTIONS, InstanceStateError, InstanceNotFoundError)
+"""Errors for which another destination would be no better."""
 _SETTLED = ("post", "cleanup")
 """The destination has it: an abort comes too late."""
 
@@ -57,8 +64,6 @@ class LiveCompute(TransferCompute, Protocol):
     ) -> Mapping[str, Any]: ...
 
     def complete_live_arrival(self, host: str, uuid: str, fixed_ips: Sequence[FixedIp]) -> PowerState: ...
-
-    def cancel_live_arrival(self, host: str, uuid: str) -> None: ...
 
 
 class LiveSteps:
@@ -97,6 +102,7 @@ class LiveSteps:
             statuses=STATUSES,
             end_completed=lambda _move: End(MigrationStatus.COMPLETED),
             end_failed=_end_failed,
+            task_states=(TaskState.MIGRATING,),
         )
 
     def _check_source(self, move: Move) -> None:
@@ -115,18 +121,32 @@ class LiveSteps:
         self._placing.schedule(move)
 
     def _check_destination(self, move: Move) -> None:
-        asked, options = move.migration.options.get("block_migration"), move.migration.options
+        """Of one candidate after the other until one can take it, unless a host was asked for."""
+        asked = move.migration.options.get("block_migration")
+        source = self._compute.check_live_source(move.source, move.uuid, block=asked)
+        while True:
+            try:
+                block = self._is_disk_to_go(move, source)
+            except _NOT_THE_HOSTS:
+                raise
+            except CloudError as exc:
+                if not self._placing.claim_next(move, exc, step="dest_check"):
+                    raise
+            else:
+                self._journal.note(move, destination={"block": block})
+                return
+
+    def _is_disk_to_go(self, move: Move, source: Mapping[str, Any]) -> bool:
+        options = move.migration.options
         if move.instance.addresses:
             self._refuse_down(move, move.destination, NETWORK_BINARY)
-        source = self._compute.check_live_source(move.source, move.uuid, block=asked)
-        block = self._compute.check_live_destination(
+        return self._compute.check_live_destination(
             move.destination,
             move.uuid,
-            block=asked,
+            block=options.get("block_migration"),
             disk_over_commit=bool(options.get("disk_over_commit")),
             source=source,
         )
-        self._journal.note(move, destination={"block": block})
 
     def _prepare(self, move: Move) -> None:
         block = _block(move)
@@ -138,8 +158,8 @@ class LiveSteps:
 
     def _hand_over(self, move: Move) -> None:
         migration = move.migration
-        self._journal.hand_over(move, instance={"host": move.destination, "node": migration.dest_node})
-        self._tables.claims.release(move.uuid, move.source)
+        instance = {"host": move.destination, "node": migration.dest_node}
+        self._journal.hand_over(move, instance=instance, releases=move.source)
         try:
             power_state = self._compute.complete_live_arrival(move.destination, move.uuid, self._fixed_ips(move))
             self._journal.change_instance(move, power_state=power_state)
@@ -166,10 +186,14 @@ class LiveSteps:
 
 
 def make_kinds(
-    tables: Tables, services: MoveServices[LiveCompute], journal: Journal, patience: Patience
+    tables: Tables,
+    services: MoveServices[LiveCompute],
+    journal: Journal,
+    patience: Patience,
+    now: Callable[[], datetime],
 ) -> tuple[Kind, ...]:
     """The one that there is."""
-    transferring = Transferring(services.compute, journal, patience)
+    transferring = Transferring(services.compute, journal, patience, now)
     return (LiveSteps(tables, services.scheduler, services.compute, journal, transferring).kind,)
 
 

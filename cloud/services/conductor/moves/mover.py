@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from cloud.db.actions import FAILED
+from cloud.db.instance_faults import NewFault
 from cloud.domain.action import EventResult
 from cloud.domain.migration import Migration, MigrationStatus
 from cloud.errors import CloudError, MigrationNotFoundError, MigrationStateError
@@ -13,25 +14,30 @@ from cloud.logs.emit import RequestContext, logger, request_context
 from cloud.logs.emit.context import current_context
 from cloud.services.conductor.build import is_unwanted
 from cloud.services.conductor.moves.ending import FAULT_CODE, details_for_admins, error_of, message_for_owner
+from cloud.services.conductor.moves.in_hand import InHand
+from cloud.services.conductor.moves.journal import Journal
 from cloud.services.conductor.moves.move import (
     ABORTED,
     DELETED,
     INTERRUPTIONS,
     WAITS_S,
     End,
-    Journal,
     Kind,
     Move,
     MoveAbortedError,
     OvertakenError,
+    UncertainError,
     described,
 )
 from cloud.services.conductor.moves.request import request_of
+from cloud.services.conductor.moves.uncertain import give_up, is_given_up, put_off, reason_of
 from cloud.services.conductor.procedure import Failure
 from cloud.services.conductor.tables import Tables
 
-LEFT_AFTER = timedelta(seconds=600)
-"""A migration that nobody has written of for so long is taken up: more than a step takes that writes nothing."""
+LEFT_AFTER = timedelta(seconds=180)
+"""A migration whose mover has given no sign for so long is taken up by another; `left` gives one, once a minute."""
+UNHEARD_AFTER = timedelta(seconds=600)
+"""One that nobody has taken up for so long is asked for once more: its message may be lost, or wait for its turn."""
 MAX_LEFT = 20
 """Migrations that are taken up at a time."""
 
@@ -48,6 +54,7 @@ class Mover:
         kinds: Sequence[Kind],
         now: Callable[[], datetime],
         *,
+        left_after: timedelta = LEFT_AFTER,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         """`wait` lets so many seconds pass."""
@@ -55,7 +62,9 @@ class Mover:
         self._journal = journal
         self._kinds = kinds
         self._now = now
+        self._left_after = left_after
         self._wait = wait
+        self._in_hand = InHand(tables.migrations, now)
 
     def move(self, migration_id: int) -> None:
         """Return when the migration has ended or waits to be confirmed, or is somebody else's business.
@@ -80,15 +89,21 @@ class Mover:
     def left(self) -> Sequence[int]:
         """Migrations that nobody goes on with, those first that stand for longest, by id; each is said once in a while.
 
-        Whoever is told has them moved.
+        Whoever is told has them moved. What this mover itself has in hand is none of them, however long a host that it
+        has asked takes to answer.
         """
-        found = self._tables.migrations.left(self._now() - LEFT_AFTER, limit=MAX_LEFT)
+        self._in_hand.say_alive()
+        now = self._now()
+        waiting_since = now - UNHEARD_AFTER
+        found = self._tables.migrations.left(now - self._left_after, waiting_since=waiting_since, limit=MAX_LEFT)
         return [each.id for each in found if self._is_marked(each)]
 
     def _is_marked(self, migration: Migration) -> bool:
-        """As asked for: where many wait for their turn, nobody asks again and again."""
+        """As asked for, and nobody's: where many wait for their turn, nobody asks again and again."""
+        due_at = None if migration.due_at is None else self._now() + UNHEARD_AFTER
+        still = {"updated_at": migration.updated_at, "owner": migration.owner}
         try:
-            self._tables.migrations.update(migration.id, {}, still={"updated_at": migration.updated_at})
+            self._tables.migrations.update(migration.id, {"owner": None, "due_at": due_at}, still=still)
         except MigrationStateError:
             return False
         return True
@@ -106,9 +121,22 @@ class Mover:
                 self._note_end(migration, None)
                 return
             move = Move(migration, instance, request_of(migration, instance))
-            self._journal.note(move)
-            self._tables.actions.start_event(move.uuid, kind.event)
-            self._end(kind, move, self._outcome(kind, move))
+            self._journal.take_up(move)
+            with self._in_hand.holding(move):
+                self._go_on(kind, move)
+
+    def _go_on(self, kind: Kind, move: Move) -> None:
+        if is_given_up(kind, move):
+            give_up(self._journal, move)
+            self._note_end(move.migration, kind)
+            return
+        self._tables.actions.start_event(move.uuid, kind.event)
+        try:
+            failure = self._outcome(kind, move)
+        except UncertainError as exc:
+            put_off(self._journal, kind, move, exc, self._now())
+            return
+        self._end(kind, move, failure)
 
     def _outcome(self, kind: Kind, move: Move) -> Failure | None:
         """Of all steps that have not run yet, or are not undone yet."""
@@ -122,12 +150,11 @@ class Mover:
 
     def _end(self, kind: Kind, move: Move, failure: Failure | None) -> None:
         if failure is None:
-            end, error = kind.end_completed(move), None
+            end, error, fault = kind.end_completed(move), None, None
         else:
             end, error = self._end_of(kind, move, failure), error_of(failure)
-            if end.status is not MigrationStatus.CANCELLED:
-                self._add_fault(move, failure)
-        self._journal.end(move, end, error)
+            fault = None if end.status is MigrationStatus.CANCELLED else _fault_of(move, failure)
+        self._journal.end(move, end, error, fault)
         line = logger.bind(status=end.status, **described(move))
         if failure is None:
             line.info("migration ended")
@@ -141,11 +168,6 @@ class Mover:
         if is_unwanted_by_now and failure.is_ours and not failure.left:
             return End(MigrationStatus.CANCELLED)
         return kind.end_failed(move, failure)
-
-    def _add_fault(self, move: Move, failure: Failure) -> None:
-        """Before the states: whoever sees those finds why."""
-        message, details = message_for_owner(move, failure), details_for_admins(move, failure)
-        self._tables.instances.add_fault(move.uuid, FAULT_CODE, message, details, move.instance.host)
 
     def _note_if_ended(self, migration_id: int) -> None:
         """Whoever was faster has not ended what this one may have begun to note since."""
@@ -169,8 +191,13 @@ def _context_of(migration: Migration) -> AbstractContextManager[RequestContext]:
     return request_context(instance=migration.instance_uuid, request_id=request_id)
 
 
+def _fault_of(move: Move, failure: Failure) -> NewFault:
+    message, details = message_for_owner(move, failure), details_for_admins(move, failure)
+    return NewFault(FAULT_CODE, message, details, move.instance.host)
+
+
 def _cause_of(migration: Migration) -> Exception:
     """Why it is being undone, as whoever began that has noted it."""
-    text = migration.error or f"cannot move instance {migration.instance_uuid}"
+    text = reason_of(migration) or f"cannot move instance {migration.instance_uuid}"
     is_aborted = text.endswith((f": {ABORTED}", f": {DELETED}"))
     return MoveAbortedError(text) if is_aborted else CloudError(text)

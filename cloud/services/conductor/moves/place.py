@@ -1,16 +1,18 @@
 """Where a move goes: chosen by nova-scheduler, claimed before anything is done there, given back when it is undone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cloud.domain.flavor import Flavor
 from cloud.domain.host import Candidate
 from cloud.domain.migration import MigrationStatus
-from cloud.errors import InstanceNotFoundError, NoRoomError, NoValidHostError
+from cloud.errors import CloudError, HostNotFoundError, InstanceNotFoundError, NoRoomError, NoValidHostError
 from cloud.logs.emit import logger
 from cloud.logs.events import PROGRESS
 from cloud.logs.events import Procedure as Vocabulary
 from cloud.services.conductor.build import CLAIM_ROUNDS
-from cloud.services.conductor.moves.move import Journal, Move, OvertakenError, Scheduler, described
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import Move, OvertakenError, Scheduler, aborted, described
 from cloud.services.conductor.tables import Tables
 
 _UNDONE = (MigrationStatus.FAILED, MigrationStatus.CANCELLED, MigrationStatus.REVERTED)
@@ -39,20 +41,43 @@ class Placing:
         self.release(move)
         cause = "there is no candidate"
         # No other choice is made where one host is asked for, however often.
-        rounds = 1 if move.request.forced_host or move.request.requested_host else CLAIM_ROUNDS
+        rounds = 1 if _is_host_named(move) else CLAIM_ROUNDS
         for attempt in range(rounds):
             if attempt > 0 or not move.candidates:
                 self.schedule(move)
             for candidate in move.candidates:
                 try:
                     self._claim_on(move, candidate)
-                except NoRoomError as exc:
+                except (NoRoomError, HostNotFoundError) as exc:
                     cause = move.full[candidate.host] = str(exc)
                 else:
                     return
             self._say_full(move, move.candidates)
         others = f"others were faster {rounds} times; " if rounds > 1 else ""
         raise NoValidHostError(f"no valid host: {others}{cause}")
+
+    def claim_next(self, move: Move, refusal: CloudError, *, step: str) -> bool:
+        """Where the destination has refused it at `step`: give back the claim there, and claim on the next candidate.
+
+        False, and all is as it was, where a host was asked for, or each candidate was tried. Errors as of `claim`.
+        """
+        refused = move.destination
+        move.refused[refused] = str(refusal)
+        move.request = replace(move.request, ignored_hosts=(*move.request.ignored_hosts, refused))
+        others = () if _is_host_named(move) else self._others(move)
+        if not others:
+            return False
+        self._journal.refresh(move)
+        if move.migration.is_abort_wanted:
+            raise aborted(move)
+        line = logger.bind(event=self._vocabulary.event(step, PROGRESS), step=step, **described(move))
+        line.bind(error=str(refusal), cause=type(refusal).__name__).warning("host is refused, another one is tried")
+        self._journal.note(move, step="claim")  # before it is given back: whoever takes it up here claims anew
+        self.release(move)
+        move.candidates = others
+        self.claim(move)
+        self._journal.note(move, step=step)
+        return True
 
     def release(self, move: Move) -> None:
         """Undo the claim at the destination, if there is one."""
@@ -68,6 +93,15 @@ class Placing:
             self._settle(move, move.migration.new_flavor)
         else:
             self._tables.claims.release(move.uuid, move.source)
+
+    def _others(self, move: Move) -> Sequence[Candidate]:
+        """Behind those that were tried; chosen anew by whoever has taken it up, who does not know of them."""
+        if not move.candidates:
+            try:
+                self.schedule(move)
+            except NoValidHostError:
+                return ()
+        return tuple(candidate for candidate in move.candidates if candidate.host not in move.refused)
 
     def _is_claimed(self, move: Move) -> bool:
         """By whoever had this step before; on the instance's own host that cannot be seen."""
@@ -114,3 +148,7 @@ class Placing:
             full=dict(move.full),
             **described(move),
         ).info("candidates were full before they could be claimed")
+
+
+def _is_host_named(move: Move) -> bool:
+    return bool(move.request.forced_host or move.request.requested_host)

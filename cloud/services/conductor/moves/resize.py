@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from cloud.domain.fixed_ip import FixedIp
-from cloud.domain.instance import TaskState, VmState
+from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import MigrationStatus
 from cloud.logs.events import RESIZE
 from cloud.services.conductor.build import is_unwanted
 from cloud.services.conductor.moves.confirm import confirm_kind
 from cloud.services.conductor.moves.disk_transfer import DiskTransfers
-from cloud.services.conductor.moves.move import End, Journal, Kind, Move, MoveServices
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import End, Kind, Move, MoveServices
+from cloud.services.conductor.moves.patience import Patience
 from cloud.services.conductor.moves.place import Placing
 from cloud.services.conductor.moves.resized import TYPES, ResizeCompute, ran_before, shares_storage, stays
 from cloud.services.conductor.moves.revert import RevertSteps
-from cloud.services.conductor.moves.transfer import Patience
 from cloud.services.conductor.procedure import Failure, Step
 from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import IS_SHARED
 
 EVENT = "conductor_migrate_server"
 """As nova calls it."""
@@ -83,7 +85,7 @@ class ResizeSteps:
         prepared = self._compute.prepare_disk(move.destination, move.uuid, move.migration.new_flavor)
         storage_id = self._compute.power_off_for_resize(move.source, move.uuid, move.migration.new_flavor)
         is_shared = storage_id == prepared["storage_id"]
-        self._journal.note(move, destination={"is_shared": is_shared, "target": prepared["target"]})
+        self._journal.note(move, destination={IS_SHARED: is_shared, "target": prepared["target"]})
 
     def _transfer(self, move: Move) -> None:
         self._enter(move, TaskState.RESIZE_MIGRATING)
@@ -105,6 +107,7 @@ class ResizeSteps:
                     "node": migration.dest_node,
                     "flavor": migration.new_flavor,
                     "task_state": TaskState.RESIZE_MIGRATED,
+                    "power_state": PowerState.SHUTDOWN,
                 },
             )
         if is_unwanted(self._tables.instances.get(move.uuid, deleted=True)):

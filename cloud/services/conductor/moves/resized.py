@@ -14,6 +14,7 @@ from cloud.errors import ComputeError
 from cloud.services.conductor.moves.disk_transfer import DiskCompute
 from cloud.services.conductor.moves.move import Move
 from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import IS_SHARED
 
 TYPES = (MigrationType.COLD, MigrationType.RESIZE)
 MAY_BE_DROPPED = "may_be_dropped"
@@ -45,6 +46,9 @@ class ResizeCompute(DiskCompute, Protocol):
     def drop_aside(self, host: str, uuid: str, *, keeps_disk: bool) -> None:
         """Nothing is left there of an instance that another host has, or that is deleted."""
 
+    def guest_state(self, host: str, uuid: str) -> PowerState | None:
+        """None where its hypervisor has no such guest."""
+
 
 def stays(move: Move) -> bool:
     """Whether it goes to no other host."""
@@ -53,7 +57,7 @@ def stays(move: Move) -> bool:
 
 def shares_storage(move: Move) -> bool:
     """Whether both hosts use the same disk. Nothing has come to the destination yet where that is not known."""
-    return bool((move.migration.destination or {}).get("is_shared", True))
+    return bool((move.migration.destination or {}).get(IS_SHARED, True))
 
 
 def refuse_down(tables: Tables, move: Move, host: str) -> None:
@@ -65,3 +69,8 @@ def refuse_down(tables: Tables, move: Move, host: str) -> None:
 def ran_before(move: Move) -> bool:
     """Whether it was to run when the move began."""
     return move.migration.old_vm_state is VmState.ACTIVE
+
+
+def is_unfinished(move: Move) -> bool:
+    """Of one that is being confirmed or reverted: whether it ended in error before, and has never waited for that."""
+    return move.instance.vm_state is not VmState.RESIZED

@@ -2,6 +2,9 @@
 
 The migration is begun with `is_handed_over` False: until its old host has the instance again all is undone where a step
 fails, and it waits as before. Nothing is removed at the destination, which may have to go on with it, before that.
+
+A destination that an admin has forced down need not answer. Its guest, should it come back, is not its own any more,
+which it finds out before it is up.
 """
 
 from collections.abc import Mapping
@@ -12,13 +15,16 @@ from cloud.domain.migration import MigrationStatus
 from cloud.errors import CloudError, ComputeError
 from cloud.logs.emit import logger
 from cloud.logs.events import RESIZE
+from cloud.rpc.errors import NoSuchTargetError, RpcTimeoutError
 from cloud.services.conductor.build import is_unwanted
-from cloud.services.conductor.moves.move import INTERRUPTIONS, End, Journal, Kind, Move, described
+from cloud.services.conductor.moves.journal import Journal
+from cloud.services.conductor.moves.move import INTERRUPTIONS, End, Kind, Move, described
 from cloud.services.conductor.moves.place import Placing
 from cloud.services.conductor.moves.resized import (
     MAY_BE_DROPPED,
     TYPES,
     ResizeCompute,
+    is_unfinished,
     ran_before,
     refuse_down,
     shares_storage,
@@ -26,6 +32,7 @@ from cloud.services.conductor.moves.resized import (
 )
 from cloud.services.conductor.procedure import Failure, Step
 from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import IS_SILENT, former_host
 
 EVENT = "conductor_revert_resize"
 STATUSES: Mapping[str, MigrationStatus] = MappingProxyType(
@@ -75,14 +82,32 @@ class RevertSteps:
                 "it can only be confirmed"
             )
         if not self._may_be_aside(move):
-            refuse_down(self._tables, move, move.destination)
+            if not self._is_forced_down(move):
+                refuse_down(self._tables, move, move.destination)
             refuse_down(self._tables, move, move.source)
             self._journal.note(move, destination={**(move.migration.destination or {}), _MAY_BE_ASIDE: True})
-        self._compute.set_aside(move.destination, move.uuid)
+        self._set_destination_aside(move)
         self._compute.take_back(move.source, move.uuid, is_running=False)
 
+    def _set_destination_aside(self, move: Move) -> None:
+        """It does not run there any more, as that host says, or an admin has said in its place."""
+        is_silent = False
+        try:
+            self._compute.set_aside(move.destination, move.uuid)
+        except ComputeError as exc:
+            is_silent = isinstance(exc.__cause__, RpcTimeoutError | NoSuchTargetError)
+            if not (is_silent and self._is_forced_down(move)):
+                raise
+            logger.bind(error=str(exc), **described(move)).warning("host that is forced down does not answer")
+        known = move.migration.destination or {}
+        if bool(known.get(IS_SILENT)) is not is_silent:  # as it may have been at an earlier attempt
+            self._journal.note(move, destination={**known, IS_SILENT: is_silent})
+
+    def _is_forced_down(self, move: Move) -> bool:
+        return former_host(self._tables, move.destination).is_forced_down
+
     def _undo(self, move: Move) -> None:
-        """The destination goes on with it, as it did before."""
+        """The destination goes on with it, as it did before: it lets one be off that it could not start."""
         move.is_deleted = self._is_unwanted(move)
         if move.is_deleted:
             self._leave_both(move)
@@ -93,7 +118,8 @@ class RevertSteps:
             self._set_source_aside(move)
         else:
             return
-        self._start(move, move.destination, is_running=move.instance.power_state is PowerState.RUNNING)
+        ran = move.instance.power_state is PowerState.RUNNING and not is_unfinished(move)
+        self._start(move, move.destination, is_running=ran)
 
     def _set_source_aside(self, move: Move) -> None:
         """Where that host has nothing of it, or does not answer, it does not run there: nothing has started it."""
@@ -107,7 +133,7 @@ class RevertSteps:
     def _clear_destination(self, move: Move) -> None:
         """The claim first: a host that cannot be cleared has room for others all the same."""
         self._placing.release(move)
-        if not stays(move):
+        if not stays(move) and not (move.migration.destination or {}).get(IS_SILENT):
             self._compute.drop_aside(move.destination, move.uuid, keeps_disk=shares_storage(move))
 
     def _start(self, move: Move, host: str, *, is_running: bool) -> None:
@@ -136,7 +162,7 @@ def _end_completed(move: Move) -> End:
 def _end_failed(move: Move, failure: Failure) -> End:
     """Undone, it waits again. Where the old host has it, and it is started, no more than its traces are left."""
     if failure.is_ours and not failure.left:
-        return End(MigrationStatus.FINISHED)
+        return End(MigrationStatus.ERROR if is_unfinished(move) else MigrationStatus.FINISHED)
     is_back = move.migration.is_handed_over and failure.step == "cleanup"
     vm_state = move.migration.old_vm_state if is_back else VmState.ERROR
     return End(MigrationStatus.ERROR, {"vm_state": vm_state, "task_state": None})
