@@ -5,6 +5,7 @@
 #   make test              every test, then lint and types
 #   make bench             ingest against rsyslogd, freshness, nova-api; the newest tables into README
 #   make chaos             the collector killed 100 times and other faults: what is lost, doubled, out of order
+#   make kills             kill -9 of each daemon at every step of every move (ARGS="--moves cold --steps post")
 #   make sim               500 simulated hosts: 5,000 boots, 500 migrations, every event counted (ARGS="--hosts 50 --boots 500")
 #   make soak              ten minutes at half of the maximum (ARGS="--seconds 20 --no-json")
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
-.PHONY: help run test lint bench chaos sim soak setup clean
+.PHONY: help run test lint bench chaos kills sim soak setup clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -52,6 +53,10 @@ chaos: setup
 	@.ci/need rsyslogd rsyslog "sends" '/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "is acknowledged" \
 		faketime faketime "moves the collector's clock"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+kills: setup
+	@.ci/need rsyslogd rsyslog "forwards each host's log lines" /usr/bin/redis-server redis-server "is the bus"
+	@$(BIN)/python -m tests.kills.run $(ARGS)
 
 sim: setup
 	@.ci/need /usr/bin/redis-server redis-server "is the bus" '/usr/lib/postgresql/*/bin/postgres' postgresql "is the database"

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import select
@@ -23,6 +23,8 @@ class Place:
     vm_state: str
     task_state: str | None
     size: Resources
+    kept: Mapping[str, Resources] = field(default_factory=dict)
+    """What it has on other hosts until its resize is confirmed or reverted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class State:
     """What the hypervisors have, by instance and host."""
 
 
-def read_state(database: Database, hosts: Path) -> State:
-    """`hosts` has the state_path of each compute host."""
+def read_state(database: Database, hosts: Path, state_path: str = "") -> State:
+    """`hosts` has the directory of each compute host, and that its `state_path`."""
     claims: dict[str, dict[str, Resources]] = defaultdict(dict)
     addresses: dict[str, int] = defaultdict(int)
     with database.reading() as session:
@@ -59,13 +61,13 @@ def read_state(database: Database, hosts: Path) -> State:
         )
         for row in rows
     ]
-    return State(places, claims, addresses, read_guests(hosts))
+    return State(places, claims, addresses, read_guests(hosts, state_path))
 
 
-def read_guests(hosts: Path) -> Mapping[str, Mapping[str, PowerState]]:
+def read_guests(hosts: Path, state_path: str = "") -> Mapping[str, Mapping[str, PowerState]]:
     """By instance and host, from the directories of the drivers."""
     guests: dict[str, dict[str, PowerState]] = defaultdict(dict)
-    for file in hosts.glob("*/simulated/instances/*/guest.json"):
+    for file in hosts.glob(f"{Path('*', state_path)}/simulated/instances/*/guest.json"):
         host = file.relative_to(hosts).parts[0]
         guests[file.parent.name][host] = Guest.from_json(file.read_text()).power_state
     return guests
@@ -89,7 +91,7 @@ def _wrongs_of(place: Place, state: State) -> Iterator[str]:
     if place.task_state is not None or place.vm_state == VmState.BUILDING:
         yield f"instance {uuid} stays in vm_state {place.vm_state}, task_state {place.task_state}"
     claims, guests = state.claims.get(uuid, {}), state.guests.get(uuid, {})
-    expected = {} if place.host is None else {place.host: place.size}
+    expected = {} if place.host is None else {**place.kept, place.host: place.size}
     if claims != expected:
         yield f"instance {uuid} is on {place.host} and has claims on {_listed(claims)}"
     running = [host for host, power_state in guests.items() if power_state is PowerState.RUNNING]

@@ -33,7 +33,7 @@ from cloud.up.accounts import OPENRC, add_image, make_accounts
 from cloud.up.layout import CONTROLLER, NOVA_OPTIONS, Endpoints, Layout, inventory_of
 from cloud.up.process import ProcessError
 from cloud.up.redis import broker_url, find_redis_server, redis_command
-from cloud.up.supervisor import Program, Stage, Status, Supervisor
+from cloud.up.supervisor import STEADY_S, Program, Stage, Status, Supervisor
 
 START_TIMEOUT_S = 60.0
 STOP_COLLECTOR_TIMEOUT_S = 5.0
@@ -69,6 +69,8 @@ class Settings:
     """Compute hosts that keep their instances' disks in one directory; each of the others has them for itself."""
     has_rsyslog: bool = True
     """False where there is no rsyslogd: then the services send to the collector."""
+    steady_s: float = STEADY_S
+    """What has run for so long before it ends is started again as soon as at its first end."""
 
 
 class Machine:
@@ -86,7 +88,7 @@ class Machine:
         self.compute_url = self.identity_url = self.image_url = ""
         self._account: dict[str, str] = {}
         self._tell = tell
-        self._supervisor = Supervisor(self._told)
+        self._supervisor = Supervisor(self._told, steady_s=settings.steady_s)
         self._sockets: Path | None = None
         self._lock: int | None = None
         self._untold: deque[tuple[Path, bytes]] = deque(maxlen=MAX_UNTOLD)

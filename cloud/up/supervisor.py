@@ -11,7 +11,6 @@ from cloud.up.process import Process, ProcessError, end_of, start_process
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Before each start after an end; the last one goes on."""
 STEADY_S = 60.0
-"""What has run for so long begins with the first of RETRY_S again."""
 POLL_S = 0.02
 
 
@@ -93,10 +92,20 @@ class _Child:
 class Supervisor:
     """All of its methods belong to the main thread, with which the programs end."""
 
-    def __init__(self, tell: Callable[[Program, str], None], clock_s: Callable[[], float] = time.monotonic) -> None:
-        """`tell` hears of each end and each new start of a program; `clock_s` gives monotonic seconds."""
+    def __init__(
+        self,
+        tell: Callable[[Program, str], None],
+        clock_s: Callable[[], float] = time.monotonic,
+        *,
+        steady_s: float = STEADY_S,
+    ) -> None:
+        """`tell` hears of each end and each new start of a program; `clock_s` gives monotonic seconds.
+
+        What has run for `steady_s` begins with the first of RETRY_S again.
+        """
         self._tell = tell
         self._clock_s = clock_s
+        self._steady_s = steady_s
         self._children: dict[str, _Child] = {}
 
     def start(self, programs: Sequence[Program], timeout_s: float) -> None:
@@ -174,7 +183,7 @@ class Supervisor:
 
     def _ended(self, child: _Child, code: int, now_s: float) -> None:
         child.process = None
-        if now_s - child.started_s >= STEADY_S:
+        if now_s - child.started_s >= self._steady_s:
             child.failures = 0
         self._failed(child, end_of(code), now_s)
 

@@ -128,6 +128,20 @@ def test_pause_grows_with_each_end_and_begins_anew_after_a_steady_minute(bench: 
     assert pauses == ["0.5 s", "1 s", "2 s", "5 s", "10 s", "30 s", "30 s", "0.5 s", "1 s"]
 
 
+def test_pause_does_not_grow_where_whatever_has_run_is_steady(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    supervisor = bench.supervisor = Supervisor(bench.tell, bench.clock, steady_s=0.0)
+    try:
+        supervisor.start([bench.program("one")], 20)
+        for _ in range(3):
+            bench.kill("one")
+            supervisor.watch()
+            bench.watch_after(0.5)
+    finally:
+        supervisor.stop()
+    assert [line.split("again in ")[1].split(",")[0] for line in bench.told if "again in" in line] == ["0.5 s"] * 3
+
+
 def test_program_that_cannot_be_prepared_is_tried_again(bench: Bench, tmp_path: Path) -> None:
     failures = [OSError("no space left")]
 
