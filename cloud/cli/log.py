@@ -5,22 +5,29 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cloud.cli.bus import bus_client, config_file_option, printable
 from cloud.cli.duration import DURATION
+from cloud.cli.log_asking import EXIT_CODES, asking, collector_options, warn
 from cloud.cli.log_backfill import backfill
 from cloud.cli.log_canary import canary
+from cloud.cli.log_explain import explain
+from cloud.cli.log_export import export
+from cloud.cli.log_key import key
+from cloud.cli.log_search import facets, search
+from cloud.cli.log_sql import sql
 from cloud.cli.log_store import store
+from cloud.cli.log_stories import hosts, migrations, timeline, trace
 
 if TYPE_CHECKING:
     from cloud.logs.query.client import CollectorClient, Parameters, Row
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_ADDRESS = "unix:/run/nova/log.sock"
 
 
@@ -36,6 +43,19 @@ log.add_command(canary)
 
 
 log.add_command(store)
+
+
+for question in (search, facets, trace, timeline, migrations, hosts, export):
+    log.add_command(question)
+
+
+log.add_command(explain)
+
+
+log.add_command(key)
+
+
+log.add_command(sql)
 
 
 @log.command()
@@ -57,6 +77,7 @@ def collector(
     A port of 0 takes a free one; stdout says which.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its threads would spin
+    from cloud.cli.log_identity import CloudIdentity
     from cloud.logs.collector.receivers.bind import ListenError
     from cloud.logs.collector.server import run_collector
     from cloud.logs.collector.settings import SettingsError, load_settings
@@ -67,7 +88,7 @@ def collector(
     set_up_logging(LogSettings(level=20), service="collector", host="-")  # stderr: it never logs into itself
     try:
         settings = load_settings(file, listen=listen, http=http, data=data, allow_plaintext=allow_plaintext)
-        sys.exit(run_collector(settings, click.echo))
+        sys.exit(run_collector(settings, click.echo, CloudIdentity))
     except (SettingsError, ListenError, StoreError) as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -96,7 +117,8 @@ def replay(file: Path, host: str, address: str, shift_to: str | None, service: s
         click.echo(f"  {sender:20} {severity:8} {number:8}")
 
 
-@log.command()
+@log.command(epilog=EXIT_CODES)
+@click.argument("query", required=False, default="")
 @click.option("--host", help="Only this host.")
 @click.option("--service", help="Only this service, e.g. nova-compute.")
 @click.option("--severity", help="This severity and worse, e.g. warning.")
@@ -107,9 +129,11 @@ def replay(file: Path, host: str, address: str, shift_to: str | None, service: s
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what arrives.")
 @click.option("-n", "number", type=click.IntRange(0, 10_000), default=50, show_default=True, help="Rows of history.")
 @click.option("--output", type=click.Choice(["pretty", "json", "raw"]), default="pretty", show_default=True)
-@click.option("--url", envvar="CLOUD_LOG_URL", default=DEFAULT_URL, show_default=True, help="The collector's HTTP.")
+@click.option("--utc", is_flag=True, help="Show times in UTC rather than in this machine's zone.")
+@collector_options
 def tail(
     *,
+    query: str,
     host: str | None,
     service: str | None,
     severity: str | None,
@@ -120,16 +144,18 @@ def tail(
     follow: bool,
     number: int,
     output: str,
+    utc: bool,
     url: str,
+    key_file: Path | None,
 ) -> None:
-    """Show the newest lines, then those that arrive, each once and in order of arrival.
+    """Show the newest lines that QUERY wants, then those that arrive, each once and in order of arrival.
 
     With --no-follow the lines of one --request are shown in the order in which its services wrote them.
     """
-    from cloud.logs.query.client import ClientError, CollectorClient
     from cloud.logs.query.output import formatter
 
     options = {
+        "q": query or None,
         "host": host,
         "service": service,
         "severity": severity,
@@ -141,25 +167,32 @@ def tail(
     }
     parameters = {key: value for key, value in options.items() if value not in (None, ())}
     terminal = sys.stdout.isatty()
-    render = formatter(output, terminal=terminal, colour=terminal and "NO_COLOR" not in os.environ)
-
-    def away(why: str) -> None:
-        click.echo(f"cloud log tail: {why}", err=True)
+    render = formatter(output, terminal=terminal, colour=terminal and "NO_COLOR" not in os.environ, utc=utc)
 
     _end_with_the_reader_of_stdout()
     try:
-        with CollectorClient(url) as client:
-            for row in client.tail(parameters, away) if follow else _history(client, parameters):
+        with asking(url, key_file, query) as client:
+            rows = client.tail(parameters, _away, _status) if follow else _history(client, parameters)
+            for row in rows:
                 sys.stdout.write(render(row) + "\n")
                 sys.stdout.flush()
-    except ClientError as exc:
-        raise click.ClickException(str(exc)) from exc
     except KeyboardInterrupt:
         sys.exit(0)
     except BrokenPipeError:
         # The reader has enough. Python would flush once more at exit, into the same closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _away(why: str) -> None:
+    warn("tail", why)
+
+
+def _status(status: Mapping[str, Any]) -> None:
+    said = [f"lines are stored {status['lag_s']:.0f} s late"] if status["lag_s"] >= 1 else ["lines are stored in time"]
+    if status["dropped"]:
+        said.append(f"{status['dropped']} lines dropped of hosts that are over their budgets")
+    warn("tail", "; ".join(said))
 
 
 def _history(client: "CollectorClient", parameters: "Parameters") -> "list[Row]":

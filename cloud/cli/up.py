@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloud.cli.log import DEFAULT_URL
+from cloud.cli.log_asking import DEFAULT_URL
 
 if TYPE_CHECKING:
     from cloud.up.machine import Machine

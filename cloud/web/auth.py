@@ -38,6 +38,10 @@ class TokenAuthentication:
             if scope["path"] in self._public:
                 return None
             raise UnauthorizedError("this needs a token: there is no X-Auth-Token")
+        return await self.caller(token)
+
+    async def caller(self, token: str) -> Caller:
+        """Whose token it is. UnauthorizedError, or IdentityUnavailableError."""
         key = hashlib.sha256(token.encode()).digest()
         now_s = self._clock_s()
         known = self._kept.get(key)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from cloud.logs.collector.lines import MAX_RUN_RANGES, Run, RunState
+from cloud.logs.query.access.client_key import ClientKeyError, connection
 from cloud.logs.query.client import CONNECT_TIMEOUT_S, ClientError
 
 ANSWER_TIMEOUT_S = 60.0  # the collector gives up on its store after 30 s, and on room for the lines after 10 s
@@ -35,9 +36,9 @@ class BackfillClient:
             self._http = httpx.Client(
                 base_url=f"{self._url}/api/v1",
                 timeout=httpx.Timeout(CONNECT_TIMEOUT_S, read=ANSWER_TIMEOUT_S, write=ANSWER_TIMEOUT_S),
-                trust_env=False,
+                **connection(self._url),
             )
-        except httpx.InvalidURL as exc:
+        except (httpx.InvalidURL, ClientKeyError) as exc:
             raise ClientError(f"cannot reach the collector at {url}: {exc}") from exc
 
     def __enter__(self) -> Self:

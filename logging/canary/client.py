@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx
 import httpx_sse
 
+from cloud.logs.query.access.client_key import ClientKeyError, connection
 from cloud.logs.query.client import (
     CONNECT_TIMEOUT_S,
     FIRST_RETRY_S,
@@ -47,9 +48,9 @@ class CanaryClient:
                 base_url=f"{self._url}/api/v1",
                 timeout=httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
                 limits=httpx.Limits(max_connections=2),
-                trust_env=False,
+                **connection(self._url),
             )
-        except httpx.InvalidURL as exc:
+        except (httpx.InvalidURL, ClientKeyError) as exc:
             raise ClientError(f"cannot reach the collector at {url}: {exc}") from exc
 
     async def __aenter__(self) -> Self:

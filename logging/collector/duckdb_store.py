@@ -6,7 +6,7 @@ One file of a day is live and takes what is appended; the others are sealed, and
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from cloud.logs.collector.storage.engine import insert_from, is_damage, is_inval
 from cloud.logs.collector.storage.files import Files
 from cloud.logs.collector.storage.marks import hand_on_marks, insert_marks, read_marks
 from cloud.logs.collector.storage.settings import DEFAULTS, StoreSettings
-from cloud.logs.collector.store import Keep, StoreError, Table, TableDamagedError
+from cloud.logs.collector.store import Guard, Keep, QueryInterruptedError, StoreError, Table, TableDamagedError
 
 _KEPT_LIST = ", ".join(column.name for column in RECEIVED if column.name not in FOLDED)
 
@@ -110,10 +110,12 @@ class DuckDbStore:
         with self.files.shelf.reading() as files:
             yield [file.table for file in files if file.rows]
 
-    def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
+    def query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
         try:
-            with self.files.connection.cursor() as cursor:
+            with self.files.connection.cursor() as cursor, nullcontext() if guard is None else guard(cursor.interrupt):
                 return cursor.execute(sql, dict(parameters)).to_arrow_table()
+        except duckdb.InterruptException as exc:
+            raise QueryInterruptedError(f"cannot query the store: {exc}") from exc
         except duckdb.Error as exc:
             if is_damage(exc) and self.set_aside_damaged(self.files.named_in(sql)):
                 raise TableDamagedError(f"cannot query the store: {exc}") from exc

@@ -1,7 +1,7 @@
 """Who sends: bytes, last line and clock of each host, of a batch at a time, for the metrics."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,17 @@ def by_host(batch: Batch, rows: Rows) -> ByHost:
     return ByHost(list(places), of_row, batch.ends[: batch.count] - batch.starts[: batch.count])
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A host as it was last heard of."""
+
+    seen_us: int
+    skew_us: int | None
+    """The timestamp of its newest line less its arrival."""
+    dropped: int
+    """Lines over its budget."""
+
+
 @dataclass(slots=True)
 class _Host:
     bytes: int = 0
@@ -90,6 +101,17 @@ class Hosts(Collector):
             host = self._host(name, now_us)
             host.dropped += number
             host.seen_us = now_us
+
+    def seen(self) -> Mapping[str, Seen]:
+        """By name, since the collector started."""
+        with self._lock:
+            hosts = [(name, host) for name, host in self._hosts.items() if name != OTHER]
+            return {name: Seen(host.seen_us, host.skew_us, host.dropped) for name, host in hosts}
+
+    def dropped_lines(self) -> int:
+        """Of all hosts, since the collector started; of one that made room for another, since then."""
+        with self._lock:
+            return sum(host.dropped for host in self._hosts.values())
 
     def collect(self) -> Iterator[Metric]:
         sent = CounterMetricFamily("cloudlog_host_bytes", "Bytes of messages of a host.", labels=["host"])

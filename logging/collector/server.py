@@ -6,17 +6,21 @@ import gc
 import resource
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import uvicorn
+from fastapi import FastAPI
 from loguru import logger
 from prometheus_client import disable_created_metrics
 
 from cloud.logs.collector.budget import Budget
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.http import Parts, make_app
+from cloud.logs.collector.http import Door, Parts, make_app
+from cloud.logs.collector.http_tls import https_context
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lag import Missing, oldest_s
 from cloud.logs.collector.lines import LineAccounts
@@ -24,12 +28,18 @@ from cloud.logs.collector.metrics import Metrics
 from cloud.logs.collector.precompile import compile_elsewhere
 from cloud.logs.collector.receivers.bind import ListenError
 from cloud.logs.collector.receivers.receiver import Receiver
-from cloud.logs.collector.settings import BATCH_BYTES, BATCH_COST, CollectorSettings
+from cloud.logs.collector.settings import BATCH_BYTES, BATCH_COST, CollectorSettings, SettingsError
 from cloud.logs.collector.storage.directory import damaged_files
 from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.collector.writer import Writer
+from cloud.logs.loopback import is_loopback
+from cloud.logs.query.access.identity import Identity, IdentityService
+from cloud.logs.query.access.keys import KeyFile, KeysError
+from cloud.logs.query.access.roles import ROLE_WORDS
 
 HTTP_STOP_S = 2
+MAX_HTTP_CONNECTIONS = 500
+"""Those beyond get 503."""
 _MALLOPT = {-8: 2, -3: 1 << 20, -1: 8 << 20}
 """glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), so that what is freed goes back to the system.
 
@@ -47,14 +57,37 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """Where HTTP is served, and for whom."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None
+    door: Door
+
+    @property
+    def url(self) -> str:
+        host, port = self.socket.getsockname()[:2]
+        return f"{'http' if self.tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+IdentityOf = Callable[[str], IdentityService]
+"""A client of the identity service at a URL without a version."""
+
+
+def run_collector(
+    settings: CollectorSettings, announce: Callable[[str], None], identity_of: IdentityOf | None = None
+) -> int:
     """Run until SIGTERM or SIGINT; the exit code is 0 then, and 1 when the store, a thread or the HTTP server broke,
     or when what was received could not be stored in time.
 
     `announce` hears `syslog tcp://...` for each listener, `http http://...`, and `ready` when both take connections.
     `StoreError`, `ListenError` and `SettingsError` before anything has started.
     """
-    listener_settings, http_address = settings.listeners(), settings.http_address()
+    listener_settings, http_address = settings.listeners(), settings.http_address(has_keys=_has_keys(settings))
+    tls_settings = settings.http_tls()
+    tls = None if tls_settings is None else https_context(tls_settings)
+    identity = _identity(settings, identity_of)
     _raise_file_limit()
     _tune_malloc()
     compile_elsewhere()
@@ -77,9 +110,10 @@ def run_collector(settings: CollectorSettings, announce: Callable[[str], None]) 
         metrics.damaged_files.set_function(lambda: len(damaged_files(settings.data)))
         store.on_set_aside(writer.reload_accounts)
         receiver = Receiver(listener_settings, inbox, metrics, _now_us)
-        http_socket = _bound(*http_address)
+        door = Door(settings.http_called(), is_loopback(http_address[0]), identity)
+        listening = _Listening(_bound(*http_address), tls, door)
         parts = Parts(store, upkeep, accounts, inbox, metrics)
-        return asyncio.run(_serve(parts, writer, receiver, http_socket, alarm, announce))
+        return asyncio.run(_serve(parts, writer, receiver, listening, alarm, announce))
     finally:
         if writer is None or not writer.is_running:
             store.close()
@@ -103,7 +137,7 @@ async def _serve(
     parts: Parts,
     writer: Writer,
     receiver: Receiver,
-    http_socket: socket.socket,
+    listening: _Listening,
     alarm: _Alarm,
     announce: Callable[[str], None],
 ) -> int:
@@ -116,14 +150,12 @@ async def _serve(
     alarm.stop = stop_soon
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    app = make_app(parts)
-    http = _HttpServer(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=HTTP_STOP_S)
-    )
+    app = make_app(parts, listening.door)
+    http = _HttpServer(http_config(app, listening.tls))
     writer.start()
     parts.upkeep.start()
     receiver.start(alarm.sound)
-    serving = asyncio.create_task(http.serve(sockets=[http_socket]))
+    serving = asyncio.create_task(http.serve(sockets=[listening.socket]))
     serving.add_done_callback(lambda _: stop.set())
     # A stop before this would find half a server, and uvicorn has no event for it.
     while not (http.started or serving.done()):  # noqa: ASYNC110
@@ -131,10 +163,9 @@ async def _serve(
     # What is loaded by now stays: a collection that looks at all of it takes a tenth of a second, as does the last one.
     gc.collect()
     gc.freeze()
-    host, port = http_socket.getsockname()[:2]
     for url in receiver.urls:
         announce(f"syslog {url}")
-    announce(f"http http://{f'[{host}]' if ':' in host else host}:{port}")
+    announce(f"http {listening.url}")
     announce("ready")
 
     await stop.wait()
@@ -149,7 +180,42 @@ async def _serve(
         app.state.commits.close()
     http.should_exit = True
     await serving
+    if listening.door.identity is not None:
+        await listening.door.identity.service.close()
     return 1 if has_died or alarm.has_sounded or not has_ended else 0
+
+
+def http_config(app: FastAPI, tls: ssl.SSLContext | None, stop_s: int = HTTP_STOP_S) -> uvicorn.Config:
+    """How uvicorn serves `app`; who has not got an answer `stop_s` after the stop gets none."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # a header must not say who is calling
+        limit_concurrency=MAX_HTTP_CONNECTIONS,
+        timeout_graceful_shutdown=stop_s,
+    )
+    config.load()
+    config.ssl = tls
+    return config
+
+
+def _has_keys(settings: CollectorSettings) -> bool:
+    try:
+        return bool(KeyFile(settings.data).read())
+    except KeysError as exc:
+        raise SettingsError(str(exc)) from exc
+
+
+def _identity(settings: CollectorSettings, identity_of: IdentityOf | None) -> Identity | None:
+    table = settings.identity
+    if table is None:
+        return None
+    if identity_of is None:
+        raise SettingsError(
+            f"cannot use identity.auth_url {table.auth_url}: nothing here speaks to an identity service"
+        )
+    return Identity(identity_of(table.base_url), {name: ROLE_WORDS[word] for name, word in table.roles.items()})
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -35,6 +35,7 @@ BATCH_BYTES = 8 << 20  # of received bytes; a message must fit
 BATCH_COST = 2 * BATCH_BYTES
 """What a batch takes of the buffer: its bytes, and about as much for the columns that are made of them."""
 MAX_HOST_DAILY_BYTES = 1 << 60  # twice that, and a batch, fit into 64 bits
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - they are looked for, not listened on
 _PLAINTEXT = {"tcp": "plain TCP", "relp": "plain RELP", "udp": "UDP"}
 _ONLY_FOR: dict[str, tuple[Scheme, ...]] = {
     "framing": ("tcp", "tls"),
@@ -119,6 +120,21 @@ class RedactionTable(BaseModel):
         return self
 
 
+class IdentityTable(BaseModel):
+    """What `[identity]` of collector.toml may say, under these names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    auth_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/v2\.0|/v3)?/?$", max_length=1000)]
+    """The identity service's; a version at its end is of no consequence."""
+    roles: dict[str, Literal["reader", "operator", "admin"]] = Field({"admin": "admin"}, max_length=100)
+    """Of the identity service's roles those that are one here; with none of them a user is a member of its project."""
+
+    @property
+    def base_url(self) -> str:
+        return self.auth_url.rstrip("/").removesuffix("/v2.0").removesuffix("/v3")
+
+
 class CollectorSettings(BaseModel):
     """What collector.toml may say, under these names."""
 
@@ -128,6 +144,13 @@ class CollectorSettings(BaseModel):
     """Listeners of which there is nothing to say but the URL; without any here and in `listener`, DEFAULT_LISTEN."""
     listener: tuple[Listener, ...] = ()
     http: str = DEFAULT_HTTP
+    http_certificate: Path | None = None
+    """With `http_key`: HTTP is HTTPS; both are read again when they have changed."""
+    http_key: Path | None = None
+    http_names: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")], ...] = Field((), max_length=100)
+    """By which clients call it, beside those of loopback and the one in `http`: names and addresses, without a port."""
+    identity: IdentityTable | None = None
+    """Where users of the cloud are known; without it only the collector's own keys are good."""
     data: Path = Path(DEFAULT_DATA)
     allow_plaintext: bool = False
     """Whether to listen without TLS beyond loopback: anybody on that network can read and forge lines."""
@@ -215,12 +238,49 @@ class CollectorSettings(BaseModel):
             tls=tls,
         )
 
-    def http_address(self) -> tuple[str, int]:
-        """Host and port of the HTTP server, which stays on loopback: it does not ask who is calling."""
+    def http_address(self, *, has_keys: bool = False) -> tuple[str, int]:
+        """Host and port of the HTTP server, which leaves loopback only when it asks who is calling, and by TLS.
+
+        `has_keys` says whether there are keys of the collector's own.
+        """
         host, port = _host_and_port(f"http://{self.http}", "http")
-        if not is_loopback(host):
-            raise SettingsError(f"cannot serve HTTP on {self.http}: without authentication it stays on loopback")
+        if is_loopback(host):
+            return host, port
+        what = f"cannot serve HTTP on {self.http}: without"
+        if self.identity is None and not has_keys:
+            raise SettingsError(
+                f"{what} authentication it stays on loopback; make a key with cloud log key create, or set [identity]"
+            )
+        if self.http_tls() is None:
+            raise SettingsError(f"{what} TLS it stays on loopback; set http_certificate and http_key")
+        if host in _WILDCARDS and not self.http_names:
+            raise SettingsError(f"{what} a name it cannot be called there; set http_names to those that clients use")
         return host, port
+
+    def http_tls(self) -> TlsSettings | None:
+        """None where HTTP is in plain text."""
+        if self.http_certificate is None and self.http_key is None:
+            return None
+        if self.http_certificate is None or self.http_key is None:
+            missing = "http_certificate" if self.http_certificate is None else "http_key"
+            raise SettingsError(f"cannot serve HTTP on {self.http}: {missing} is missing")
+        return TlsSettings(self.http_certificate, self.http_key, None)
+
+    def http_called(self) -> tuple[str, ...]:
+        """The names that HTTP answers to, beside those of loopback."""
+        host, _ = _host_and_port(f"http://{self.http}", "http")
+        own = () if host in _WILDCARDS or is_loopback(host) else (host,)
+        return tuple(f"[{name}]" if ":" in name else name for name in (*own, *self.http_names))
+
+    def check_identity(self) -> None:
+        """`SettingsError` where users' tokens would cross a network in plain text without leave."""
+        if self.identity is None or self.allow_plaintext or self.identity.auth_url.startswith("https:"):
+            return
+        if not is_loopback(urlsplit(self.identity.auth_url).hostname or ""):
+            raise SettingsError(
+                f"cannot use identity.auth_url {self.identity.auth_url}: tokens could be read on their way;"
+                " use https, or set allow_plaintext = true (--allow-plaintext) to accept that"
+            )
 
 
 def load_settings(file: Path | None, **options: object) -> CollectorSettings:
@@ -240,6 +300,8 @@ def load_settings(file: Path | None, **options: object) -> CollectorSettings:
     try:
         settings = CollectorSettings.model_validate(content | given)
         settings.listeners()
+        settings.http_tls()
+        settings.check_identity()
     except ValidationError as exc:
         raise SettingsError(f"cannot use settings {file or '(options)'}: {_first(exc)}") from exc
     except SettingsError as exc:

@@ -12,6 +12,8 @@ import pyarrow as pa
 from cloud.logs.collector.lines import Mark
 
 Keep = npt.NDArray[np.bool_]
+Guard = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Takes what interrupts a query; while its context lasts, the query may be interrupted by it from any thread."""
 
 
 class StoreError(Exception):
@@ -32,6 +34,10 @@ class StoreInUseError(StoreError):
 
 class TableDamagedError(StoreError):
     """A file could not be read and has been set aside; the tables that are left can be asked the same."""
+
+
+class QueryInterruptedError(StoreError):
+    """Whoever guarded the query has ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,11 @@ class Store(Protocol):
     def tables(self) -> AbstractContextManager[Sequence[Table]]:
         """The tables there are, newest first, which all stay readable until the context is left."""
 
-    def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
-        """The rows of one SELECT on tables of an open `tables()`; `StoreError` when the engine refuses it."""
+    def query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        """The rows of one SELECT on tables of an open `tables()`; `StoreError` when the engine refuses it.
+
+        `QueryInterruptedError` where `guard` has it interrupted.
+        """
 
     def on_commit(self, tell: Callable[[], None]) -> Callable[[], None]:
         """Call `tell` after each commit, from the appending thread, until the returned function is called."""

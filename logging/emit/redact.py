@@ -373,6 +373,7 @@ _RULES: Final = (
         "token",
     ),
     # Known by their form: Fernet and PKI tokens of Keystone, JSON web tokens, keys of Ceph.
+    _rule(r"cloudlog_[0-9a-f]{16}_([\w-]{16,64})", "cloudlog_"),  # the collector's own keys: who one is may be read
     _rule(r"""(?<![\w+-])(gAAAAA[\w-]{50,}={0,2})""", "gaaaaa"),  # behind a slash too: v2.0 has them in paths
     _rule(
         r"""(?<![\w/+-])((?:MII|PKIZ_)[\w+/-]{150,}={0,2}

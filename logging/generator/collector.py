@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 
 from cloud.logs.collector.redaction_patterns import MAX_PATTERNS, checked_pattern
-from cloud.logs.generator.fields import AbsolutePath, Address, Age, Hostname, Part, PeerName, Port
+from cloud.logs.generator.fields import AbsolutePath, Address, Age, Hostname, HttpUrl, Part, PeerName, Port
 from cloud.logs.loopback import is_loopback
 
 Protocol = Literal["relp", "tcp"]
@@ -63,6 +63,15 @@ class Redaction(Part):
         return self.defaults or bool(self.patterns)
 
 
+class Identity(Part):
+    """Where the collector asks whose token it is shown; as `[identity]` of its file."""
+
+    auth_url: HttpUrl
+    roles: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")], Literal["reader", "operator", "admin"]] = (
+        Field({"admin": "admin"}, max_length=100)
+    )
+
+
 class CollectorServer(Part):
     """How the collector runs, for the one host that it runs on."""
 
@@ -73,7 +82,12 @@ class CollectorServer(Part):
     key: AbsolutePath | None = None
     client_ca: AbsolutePath | None = None
     """What must have signed the hosts' certificates; without it, the CA of `collector.tls`."""
-    http: str = Field("127.0.0.1:8080", pattern=r"^(127(\.[0-9]{1,3}){3}|localhost|\[::1\]):[0-9]{1,5}$")
+    http: str = Field("127.0.0.1:8080", pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$")
+    http_certificate: AbsolutePath | None = None
+    http_key: AbsolutePath | None = None
+    http_names: tuple[Address, ...] = Field((), max_length=100)
+    """What clients call it, where `http` is neither that nor on loopback."""
+    identity: Identity | None = None
     data: AbsolutePath = "/var/lib/cloud/logs"
     buffer_bytes: StrictInt = Field(192 << 20, ge=32 << 20, le=8 << 30)
     host_daily_bytes: StrictInt | None = Field(None, ge=0, le=1 << 60)
@@ -81,6 +95,19 @@ class CollectorServer(Part):
     retention: Retention = Retention()
     redaction: Redaction = Redaction()
     program: AbsolutePath = "/usr/local/bin/cloud"
+
+    @model_validator(mode="after")
+    def _http_has_what_it_needs(self) -> Self:
+        if (self.http_certificate is None) != (self.http_key is None):
+            raise ValueError("http_certificate and http_key go together")
+        host = self.http.rpartition(":")[0].strip("[]")
+        if not is_loopback(host) and self.http_key is None:
+            raise ValueError(
+                f"http_certificate and http_key are missing: without TLS {self.http} would have to be on loopback"
+            )
+        if host in ("0.0.0.0", "::") and not self.http_names:  # noqa: S104 - it is looked for
+            raise ValueError(f"http_names is missing: nobody calls the collector {host}")
+        return self
 
     @property
     def state_directory(self) -> str | None:
@@ -115,7 +142,8 @@ class Collector(Part):
     @property
     def has_low_port(self) -> bool:
         """Whether binding takes CAP_NET_BIND_SERVICE."""
-        return any(port < _UNPRIVILEGED_PORTS for port in (self.port, self.tcp_port) if port)
+        http_port = self.server and int(self.server.http.rpartition(":")[2])
+        return any(port < _UNPRIVILEGED_PORTS for port in (self.port, self.tcp_port, http_port) if port)
 
     @property
     def is_plain_tcp(self) -> bool:

@@ -18,6 +18,7 @@ _AGE = re.compile(r"[1-9][0-9]{0,5}[mhd]")
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*)://[A-Za-z0-9._~:/?#\[\]@!$&'()+*,;=%-]+")  # RFC 3986 2.2, 2.3
 _TRANSPORT_SCHEMES = ("amqp", "amqps", "redis", "rediss", "redis+socket")
+_HTTP_SCHEMES = ("http", "https")
 _DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _IS_DATABASE = "it is the key database, and only for the services that may open it"
 _RENDERED_OPTIONS = {
@@ -95,6 +96,10 @@ def _database_url(value: object) -> str:
     return _url(value, _DATABASE_SCHEMES)
 
 
+def _http_url(value: object) -> str:
+    return _url(value, _HTTP_SCHEMES)
+
+
 def _service(value: str) -> str:
     if value not in FACILITIES:
         raise ValueError(f"unknown service {value!r}: expected one of {', '.join(FACILITIES)}")
@@ -149,5 +154,6 @@ Severity = Annotated[int, BeforeValidator(_severity)]
 """A severity's name as RFC 5424 table 2 or syslog(3) has it, kept as its number: 0 emerg to 7 debug."""
 TransportUrl = Annotated[str, BeforeValidator(_transport_url)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 OptionName = Annotated[str, AfterValidator(_option_name)]
 OptionValue = Annotated[str, BeforeValidator(_option_value)]

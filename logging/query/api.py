@@ -8,13 +8,18 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from cloud.logs.emit.levels import severity_number
+from cloud.logs.query.access.principal import OwnLines, allowed
 from cloud.logs.query.commits import Commits
+from cloud.logs.query.language.compiler import compile_where
+from cloud.logs.query.language.parser import parse
+from cloud.logs.query.language.query import QueryError
+from cloud.logs.query.losses import Losses
 from cloud.logs.query.reader import GROUPS, MAX_ROWS, Filter, Reader
 
 PAGE_ROWS = 1000
 IDLE_S = 10.0  # a comment goes out this often, so that both ends notice a dead connection
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(allowed("lines:read"))])
 
 
 def _reader(request: Request) -> Reader:
@@ -27,7 +32,13 @@ def _commits(request: Request) -> Commits:
     return commits
 
 
+def _losses(request: Request) -> Losses:
+    return Losses(request.app.state.inbox, request.app.state.hosts)
+
+
 def _filter(
+    own: OwnLines,
+    q: Annotated[str, Query(description="A query, without a pipe.")] = "",
     host: str | None = None,
     service: str | None = None,
     severity: Annotated[str | None, Query(description="This severity and worse, e.g. `warning`.")] = None,
@@ -44,7 +55,11 @@ def _filter(
     if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[1])]:
         raise HTTPException(422, f"cannot use field {wrong[0]!r}: expected KEY=VALUE")
     fields = {key: value for key, _, value in pairs}
-    return Filter(host, service, number, request_id, instance, fields, tuple(without_event or ()))
+    query = parse(q)
+    if query.stages:
+        raise QueryError("a pipe has no meaning here", q.rfind("|") + 1)
+    within = compile_where(query.condition).and_(own)
+    return Filter(host, service, number, request_id, instance, fields, tuple(without_event or ()), within)
 
 
 WantedFilter = Annotated[Filter, Depends(_filter)]
@@ -74,12 +89,15 @@ async def tail(
     reader: TheReader,
     commits: Annotated[Commits, Depends(_commits)],
     wanted: WantedFilter,
+    losses: Annotated[Losses, Depends(_losses)],
     n: Annotated[int, Query(ge=0, le=MAX_ROWS)] = 50,
     after: Annotated[int | None, Query(ge=0, description="Go on behind this row_id; `n` then has no say.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """History, then what arrives: events `row` in order of arrival, and `live` where the history ends.
 
-    Each id is a row_id to resume from. A slow client gets its rows late, never not: they wait in the store.
+    An event `status` tells when lines are stored late (`lag_s`), and when hosts are over their budgets (`dropped` lines
+    since the tail began). Each id is a row_id to resume from. A slow client gets its rows late, never not: they wait in
+    the store.
     """
     position = reader.committed_row_id
     if after is None:
@@ -89,6 +107,8 @@ async def tail(
         position = min(after, position)  # a store that was replaced counts anew
     yield ServerSentEvent(event="live", id=str(position), data={"row_id": position})
     while not commits.is_closed:
+        if status := losses.news():
+            yield ServerSentEvent(event="status", data=status)
         if not await commits.beyond(position, IDLE_S):
             yield ServerSentEvent(comment="idle")
             continue

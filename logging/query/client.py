@@ -1,15 +1,21 @@
-"""The collector's HTTP API from the outside: rows, counts, and a tail that survives a restart of the collector."""
+"""The collector's HTTP API from the outside: questions, exports, and a tail that survives the collector's restart."""
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import httpx_sse
 
+from cloud.logs.query.access.client_key import ClientKeyError, connection
+
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0  # the server says something every 10 s
+ASK_TIMEOUT = httpx.Timeout(CONNECT_TIMEOUT_S, read=90.0)
+"""A question may wait 10 s for others, and then take the longest deadline there is."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 5.0
 
@@ -17,22 +23,43 @@ Row = dict[str, Any]
 Parameters = Mapping[str, str | int | Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the collector says beside its words."""
+
+    status: int
+    code: str | None = None
+    column: int | None = None
+    """Where a query is wrong, from 1."""
+    expected: Sequence[str] = ()
+    """What would have been right there."""
+
+
 class ClientError(Exception):
     """The collector cannot be asked, or refuses the question."""
 
 
-class CollectorClient:
-    """One collector. Proxies of the environment are not used: it is on this machine."""
+class RefusedError(ClientError):
+    """The collector has answered, and refuses."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, message: str, refusal: Refusal) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+class CollectorClient:
+    """One collector. Proxies of the environment are not used."""
+
+    def __init__(self, url: str, key_file: Path | None = None) -> None:
+        """With the key in `key_file`, else the one that the environment or the user's settings have, if any."""
         self._url = url.rstrip("/")
         try:
             self._http = httpx.Client(
                 base_url=f"{self._url}/api/v1",
                 timeout=httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-                trust_env=False,
+                **connection(self._url, key_file),
             )
-        except httpx.InvalidURL as exc:
+        except (httpx.InvalidURL, ValueError, ClientKeyError) as exc:
             raise ClientError(f"cannot reach the collector at {url}: {exc}") from exc
 
     def __enter__(self) -> Self:
@@ -51,11 +78,35 @@ class CollectorClient:
         found: list[Row] = self._get("/count", parameters)
         return found
 
-    def tail(self, parameters: Parameters, on_away: Callable[[str], None]) -> Iterator[Row]:
+    def ask(self, path: str, parameters: Parameters) -> dict[str, Any]:
+        """What a route of questions answers; `RefusedError` where it refuses, and `ClientError` for all else."""
+        found: dict[str, Any] = self._get(path, parameters, ASK_TIMEOUT)
+        return found
+
+    def lines(self, path: str, parameters: Parameters) -> Iterator[str]:
+        """The lines of an answer without end, each with its end; errors as those of `ask`."""
+        try:
+            with self._http.stream("GET", path, params=dict(parameters), timeout=ASK_TIMEOUT) as response:
+                raise_for_refusal(response)
+                rest = ""
+                for text in response.iter_text():
+                    *whole, rest = (rest + text).split("\n")
+                    yield from (f"{line}\n" for line in whole)
+                if rest:
+                    yield rest
+        except httpx.HTTPError as exc:
+            raise ClientError(f"cannot ask the collector at {self._url}: {exc}") from exc
+
+    def tail(
+        self,
+        parameters: Parameters,
+        on_away: Callable[[str], None],
+        on_status: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> Iterator[Row]:
         """History and then what arrives, without end: each row once, also over a restart of the collector.
 
         The first connection must succeed, or `ClientError`; later ones are tried again, at most 5 s apart, and
-        `on_away` hears why.
+        `on_away` hears why. `on_status` hears when lines come late or were dropped.
         """
         position: int | None = None
         retry_s = FIRST_RETRY_S
@@ -70,6 +121,8 @@ class CollectorClient:
                             position = int(event.id)
                         if event.event == "row":
                             yield json.loads(event.data)
+                        elif event.event == "status":
+                            on_status(json.loads(event.data))
                 cause = "the collector closed the connection"
             except (httpx.HTTPError, httpx_sse.SSEError) as exc:
                 if position is None:
@@ -79,9 +132,9 @@ class CollectorClient:
             time.sleep(retry_s)
             retry_s = min(2 * retry_s, LAST_RETRY_S)
 
-    def _get(self, path: str, parameters: Parameters) -> Any:
+    def _get(self, path: str, parameters: Parameters, timeout: httpx.Timeout | None = None) -> Any:
         try:
-            response = self._http.get(path, params=dict(parameters))
+            response = self._http.get(path, params=dict(parameters), timeout=timeout or self._http.timeout)
             raise_for_refusal(response)
             return response.json()
         except (httpx.HTTPError, ValueError) as exc:  # ValueError: what is there speaks no JSON
@@ -89,14 +142,18 @@ class CollectorClient:
 
 
 def raise_for_refusal(response: httpx.Response) -> None:
-    """`ClientError` with the collector's own words; the body of an asynchronous response must have been read."""
+    """`RefusedError` with the collector's own words; the body of an asynchronous response must have been read."""
     if response.is_success:
         return
     response.read()
+    refusal = Refusal(response.status_code)
     try:
-        detail = response.json()["detail"]
+        said = response.json()
+        detail = said["detail"]
         if isinstance(detail, list):  # FastAPI's own checks: one entry a parameter
             detail = "; ".join(f"{entry['loc'][-1]}: {entry['msg']}" for entry in detail)
-    except (ValueError, KeyError, TypeError):
+        code, column, expected = said.get("code"), said.get("column"), said.get("expected", ())
+        refusal = Refusal(response.status_code, code, column, tuple(map(str, expected)))
+    except (ValueError, KeyError, TypeError, AttributeError):
         detail = f"{response.status_code} {response.text[:200]}"
-    raise ClientError(f"the collector refuses: {detail}")
+    raise RefusedError(f"the collector refuses: {detail}", refusal)

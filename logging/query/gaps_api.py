@@ -30,6 +30,7 @@ from cloud.logs.collector.lines import (
     identity_of,
 )
 from cloud.logs.collector.ranges import Numbers
+from cloud.logs.query.access.principal import allowed
 
 MAX_BODY_BYTES = 16 << 20
 MAX_MESSAGE_BYTES = 1 << 20
@@ -89,7 +90,7 @@ class Waiving(_Asked):
     gaps: list[tuple[Number, Number]] = Field(max_length=MAX_RUN_RANGES)
 
 
-@router.get("/gaps")
+@router.get("/gaps", dependencies=[Depends(allowed("gaps:read"))])
 async def gaps(
     accounts: TheAccounts,
     *,
@@ -103,7 +104,7 @@ async def gaps(
     return [_as_json(each, max_gaps) for each in reports if every or each.gaps or each.state is RunState.UNCLOSED]
 
 
-@router.post("/backfill")
+@router.post("/backfill", dependencies=[Depends(allowed("gaps:fill"))])
 async def backfill(
     request: Request,
     accounts: TheAccounts,
@@ -144,7 +145,7 @@ async def backfill(
     return {"lines": lines, "stored": stored, "duplicates": before, "refused": lines - before - stored}
 
 
-@router.post("/runs/close")
+@router.post("/runs/close", dependencies=[Depends(allowed("gaps:fill"))])
 async def close_run(accounts: TheAccounts, store: TheMarkStore, asked: Closing) -> dict[str, str]:
     """Confirm that a run is over and whole up to its last number; 409 when lines of it are missing."""
 
@@ -158,7 +159,7 @@ async def close_run(accounts: TheAccounts, store: TheMarkStore, asked: Closing) 
     return {"state": RunState.CLOSED}
 
 
-@router.post("/runs/waive")
+@router.post("/runs/waive", dependencies=[Depends(allowed("gaps:fill"))])
 async def waive(accounts: TheAccounts, store: TheMarkStore, asked: Waiving) -> dict[str, int]:
     """Miss these numbers no more, since nobody has their lines. Should one come after all, it is stored."""
     if wrong := next((gap for gap in asked.gaps if gap[0] > gap[1]), None):

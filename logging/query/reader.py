@@ -1,22 +1,19 @@
 """From a filter to rows: the newest ones, those after a row, and counts. The one place where a question becomes SQL."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, TypeVar
 
-from cloud.logs.collector.row import COLUMNS, FOLDED, HEADER, column_of_header, flag_names
+from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
 from cloud.logs.collector.store import Store, Table, TableDamagedError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
+from cloud.logs.query.rows import PAGE_BYTES, SELECT, as_json, size_of
+from cloud.logs.query.where import Where
 
 MAX_ROWS = 10_000
-PAGE_BYTES = 32 << 20
-"""About the most text that one answer holds; one row alone may be longer."""
 FIRST_ROWS = 64  # what is read before anything is known about the length of rows
 ATTEMPTS = 3
-_SELECT = ", ".join(column.name for column in COLUMNS)
 GROUPS = {"host": "hostname", "service": "app_name", "severity": "severity", "facility": "facility", "level": "level"}
 """What rows can be counted by: the query's names and the columns behind them."""
 
@@ -35,6 +32,8 @@ class Filter:
     """Exact values of keys of the JSON body that have no column."""
     without_events: Sequence[str] = ()
     """Events that are not wanted; a row without an event is."""
+    within: Where = field(default_factory=Where)
+    """What narrows all of the above, as the role of who asks does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,7 @@ class Reader:
         with self._store.tables() as tables:
             return read(tables)
 
-    def _rows(
-        self, table: Table, wanted: Filter, bounds: "_Bounds", limit: int, *, is_backward: bool
-    ) -> "list[_Row]":
+    def _rows(self, table: Table, wanted: Filter, bounds: "_Bounds", limit: int, *, is_backward: bool) -> "list[_Row]":
         """Rows of one table from one end of `bounds`, in portions by their size, until they fill an answer."""
         order = " ORDER BY row_id DESC" if is_backward else " ORDER BY row_id"
         found: list[_Row] = []
@@ -144,9 +141,9 @@ class Reader:
             portion = min(portion, limit - len(found))
             # Not as parameters: DuckDB would look at all rows of the table rather than at those within.
             where, parameters = _where(wanted, f"row_id > {bounds.first} AND row_id <= {bounds.last}")
-            sql = f"SELECT {_SELECT} FROM {table.sql_name} {where}{order} LIMIT {portion}"  # noqa: S608 - our own names
+            sql = f"SELECT {SELECT} FROM {table.sql_name} {where}{order} LIMIT {portion}"  # noqa: S608 - our own names
             answer = self._store.query(sql, parameters)
-            rows = [_Row(row["row_id"], _size(row), _as_json(row)) for row in answer.to_pylist()]
+            rows = [_Row(row["row_id"], size_of(row), as_json(row)) for row in answer.to_pylist()]
             found += rows
             size += sum(row.size_bytes for row in rows)
             if len(rows) < portion:
@@ -197,10 +194,6 @@ def _fitting(rows: Sequence[_Row], limit: int) -> int:
     return min(limit, len(rows))
 
 
-def _size(row: Mapping[str, Any]) -> int:
-    return sum(len(value) for value in row.values() if isinstance(value, str))
-
-
 def _where(wanted: Filter, bound: str) -> tuple[str, dict[str, object]]:
     """The WHERE clause of a filter and its parameters; nothing a user typed is part of the text."""
     clauses = [bound]
@@ -224,18 +217,5 @@ def _where(wanted: Filter, bound: str) -> tuple[str, dict[str, object]]:
     for number, event in enumerate(wanted.without_events):
         clauses.append(f"event IS DISTINCT FROM $event{number}")
         parameters[f"event{number}"] = event
-    return "WHERE " + " AND ".join(clauses), parameters
-
-
-def _as_json(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as the API gives it: RFC 3339 times, names for numbers, the fields as an object, no empty columns."""
-    row["facility"] = facility_name(row["facility"])
-    row["severity"] = SEVERITIES[row["severity"]]
-    row["flags"] = flag_names(row["flags"])
-    if row["fields"] is not None:
-        row["fields"] = json.loads(row["fields"])
-    return {
-        key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
-        for key, value in row.items()
-        if value not in (None, [])
-    }
+    narrowed = Where(" AND ".join(clauses), parameters).and_(wanted.within)
+    return f"WHERE {narrowed.sql}", dict(narrowed.parameters)

@@ -17,6 +17,7 @@ from cloud.logs.collector.storage.policy import Policy
 from cloud.logs.collector.store import StoreError, StoreInUseError
 from cloud.logs.collector.store_api import KEY_FILE, KEY_HEADER
 from cloud.logs.collector.upkeep import Expired, Upkeep
+from cloud.logs.query.access.client_key import ClientKeyError, check_private, connection
 
 CONNECT_TIMEOUT_S = 5.0
 WORK_TIMEOUT_S = 3600.0  # a check reads everything before it says a word
@@ -129,13 +130,15 @@ class _OfCollector:
 
 def _collector(data: Path, url: str) -> httpx.Client:
     try:
+        check_private(url)
+        settings = connection(url)
+        settings["headers"] |= {KEY_HEADER: (data / KEY_FILE).read_text(encoding="ascii")}
         return httpx.Client(
             base_url=f"{url.rstrip('/')}/api/v1/store",
-            headers={KEY_HEADER: (data / KEY_FILE).read_text(encoding="ascii")},
             timeout=httpx.Timeout(WORK_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            trust_env=False,
+            **settings,
         )
-    except (OSError, ValueError, httpx.InvalidURL) as exc:
+    except (OSError, ValueError, httpx.InvalidURL, ClientKeyError) as exc:
         raise StoreError(f"cannot ask the collector at {url} about {data}: {exc}") from exc
 
 

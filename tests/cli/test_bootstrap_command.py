@@ -17,9 +17,9 @@ from cloud.db.roles import RoleTable
 from cloud.db.schema import sync
 from cloud.db.users import UserTable
 from cloud.services.identity.passwords import Passwords
-from tests.db.conftest import LIMITS, Clock, clock, postgresql, url
+from tests.db.conftest import LIMITS, Clock, clock, kind, postgresql, url
 
-__all__ = ["clock", "postgresql", "url"]
+__all__ = ["clock", "kind", "postgresql", "url"]
 
 FIRST = """\
 role admin: created

@@ -28,9 +28,9 @@ def complaint_of(*arguments: str | Path) -> str:
 def test_sync_says_the_revision_and_may_be_repeated(config: Path) -> None:
     for _ in range(2):
         result = run("sync", "--config-file", config)
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "0004\n", "")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "0006\n", "")
     result = run("version", "--config-file", config)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "0004\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "0006\n", "")
 
 
 def test_version_of_a_database_that_was_never_synced_says_what_mends_it(config: Path, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_version_of_a_database_that_was_never_synced_says_what_mends_it(config: 
     assert (result.exit_code, result.stdout) == (1, "none\n")
     assert result.stderr == (
         f"Error: cannot use the schema of database sqlite:///{tmp_path}/nova.db: it has no revision, and this code "
-        "needs 0004: run `cloud db sync`\n"
+        "needs 0006: run `cloud db sync`\n"
     )
 
 

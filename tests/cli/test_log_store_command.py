@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from click.testing import CliRunner, Result
-from fastapi import FastAPI
 
 from cloud.cli.log_store import store as command
 from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.http import Parts, make_app
+from cloud.logs.collector.inbox import Inbox
+from cloud.logs.collector.lines import LineAccounts
+from cloud.logs.collector.metrics import Metrics
 from cloud.logs.collector.storage.policy import Policy
-from cloud.logs.collector.store_api import store_routes
 from cloud.logs.collector.upkeep import Upkeep
 from tests.collector.rows import DAY_US, HOUR_US, NOON_US, counted, mark
 from tests.waiting import wait_until
@@ -42,8 +44,7 @@ class Running:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self) -> None:
-        app = FastAPI()
-        app.include_router(store_routes(self.store, self._upkeep))
+        app = make_app(Parts(self.store, self._upkeep, LineAccounts(()), Inbox(2, 1 << 20), Metrics()))
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         await self._server.serve(sockets=[self._socket])
 
@@ -218,6 +219,13 @@ def test_the_collector_lets_in_only_who_can_read_its_directory(data: Path) -> No
         assert http.delete("/snapshots/tmp", headers=key).status_code == 404
         assert http.delete("/snapshots/snapshot-..%2F..", headers=key).status_code == 404
     assert (data / FIRST).exists()
+
+
+def test_the_key_of_the_store_crosses_no_network_in_plain_text(data: Path) -> None:
+    with Running(data):
+        result = run("stats", "--data", data, "--url", "http://192.0.2.1:8080")
+    assert result.exit_code == 1
+    assert "cannot send a key to http://192.0.2.1:8080: without https that network could read it" in result.output
 
 
 def test_a_collector_that_is_not_there_is_named(data: Path) -> None:

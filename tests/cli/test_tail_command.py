@@ -1,64 +1,22 @@
 """`cloud log tail` as a process: what it prints, and how it ends."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from cloud.logs.query.client import CollectorClient
-from tests.waiting import wait_until
-
-COMMAND = [sys.executable, "-m", "cloud", "log"]
-
-
-@dataclass
-class Collector:
-    """A collector of its own, in which each test's lines have a host of their own."""
-
-    syslog_port: int
-    url: str
-
-    def send(self, host: str, *texts: str, severity: int = 6) -> None:
-        """Send a line for each text, and return when all are stored."""
-        before = self.count(host)
-        with socket.create_connection(("127.0.0.1", self.syslog_port)) as sender:
-            for text in texts:
-                line = f"<{17 * 8 + severity}>1 2026-01-31T10:00:00.5Z {host} nova-compute 42 - - {text}"
-                sender.sendall(b"%d %s" % (len(line.encode()), line.encode()))
-        wait_until(lambda: self.count(host) == before + len(texts), what=f"the lines of {host}")
-
-    def count(self, host: str) -> int:
-        with CollectorClient(self.url) as client:
-            return sum(row["count"] for row in client.count({"host": host}))
-
-    def tail(self, *options: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [*COMMAND, "tail", "--url", self.url, *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TZ": "UTC"},
-        )
+from tests.cli.collecting import COMMAND, Collector, collecting
 
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    with tempfile.TemporaryDirectory() as directory:
-        command = [*COMMAND, "collector", "--listen=tcp://127.0.0.1:0", "--http=127.0.0.1:0", f"--data={directory}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            assert process.stdout is not None
-            said = dict(process.stdout.readline().split() for _ in range(2))
-            yield Collector(int(said["syslog"].rsplit(":", 1)[1]), said["http"])
-            process.terminate()
+    with collecting() as found:
+        yield found
 
 
 def test_history_is_shown_in_order_of_arrival_and_then_it_ends(collector: Collector) -> None:
@@ -128,16 +86,33 @@ def test_an_absent_collector_is_one_clear_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "tail", "--url", f"http://127.0.0.1:{port}"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert re.fullmatch(rf"Error: cannot reach the collector at http://127\.0\.0\.1:{port}: .*refused.*\n", done.stderr)
 
 
 def test_a_wrong_severity_is_said_in_the_collectors_words(collector: Collector) -> None:
     with collector.tail("--severity", "loud") as tail:
         out, err = tail.communicate(timeout=20)
-    assert tail.returncode == 1
+    assert tail.returncode == 2
     assert out == ""
     assert err == (
         "Error: the collector refuses: cannot use severity 'loud': expected one of"
         " emerg, alert, crit, err, warning, notice, info, debug\n"
+    )
+
+
+def test_a_query_chooses_the_lines(collector: Collector) -> None:
+    collector.send("query", "one disk", "two disks", "three nets")
+    with collector.tail("host:query -disks", "--no-follow", "--output", "raw") as tail:
+        assert tail.communicate(timeout=20) == ("one disk\nthree nets\n", "")
+
+
+def test_a_wrong_query_is_shown_with_a_caret_under_the_column(collector: Collector) -> None:
+    with collector.tail("host:a | count") as tail:
+        out, err = tail.communicate(timeout=20)
+    assert (tail.returncode, out) == (2, "")
+    assert err == (
+        "Error: the collector refuses: cannot read query at column 8: a pipe has no meaning here\n"
+        "  host:a | count\n"
+        "         ^\n"
     )

@@ -2,6 +2,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cloud.logs.collector.receivers.settings import ListenerSettings, TlsSettings
 from cloud.logs.collector.settings import CollectorSettings, SettingsError, load_settings
@@ -301,6 +302,84 @@ def test_plain_tcp_on_loopback_is_taken(url: str) -> None:
 def test_http_stays_on_loopback_whatever_is_allowed(address: str) -> None:
     with pytest.raises(SettingsError, match="without authentication it stays on loopback"):
         CollectorSettings(http=address, allow_plaintext=True).http_address()
+
+
+HTTPS = {"http_certificate": "/tls/cert.pem", "http_key": "/tls/key.pem"}
+IDENTITY = {"auth_url": "https://identity.example.com:5000/v3"}
+HTTP_BEYOND_LOOPBACK: list[tuple[str, dict[str, object], bool, str]] = [
+    ("nothing", {}, False, "without authentication it stays on loopback; make a key with cloud log key create"),
+    ("TLS without keys", {**HTTPS}, False, r"without authentication .* or set \[identity\]"),
+    ("keys without TLS", {}, True, "without TLS it stays on loopback; set http_certificate and http_key"),
+    ("identity without TLS", {"identity": IDENTITY}, False, "without TLS it stays on loopback"),
+    ("a certificate without its key", {"http_certificate": "/tls/cert.pem"}, True, "http_key is missing"),
+    ("a key without its certificate", {"http_key": "/tls/key.pem"}, True, "http_certificate is missing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "has_keys", "cause"), [pytest.param(*rest, id=name) for name, *rest in HTTP_BEYOND_LOOPBACK]
+)
+def test_http_leaves_loopback_only_with_authentication_and_tls(
+    table: dict[str, object], has_keys: bool, cause: str
+) -> None:
+    settings = CollectorSettings.model_validate({"http": "192.0.2.1:8443", **table})
+    with pytest.raises(SettingsError, match=f"cannot serve HTTP on 192.0.2.1:8443: {cause}"):
+        settings.http_address(has_keys=has_keys)
+
+
+def test_http_with_authentication_and_tls_is_served_anywhere_under_its_names() -> None:
+    for more, has_keys in (({}, True), ({"identity": IDENTITY}, False)):
+        settings = CollectorSettings.model_validate({"http": "192.0.2.1:8443", **HTTPS, **more})
+        assert settings.http_address(has_keys=has_keys) == ("192.0.2.1", 8443)
+        assert settings.http_called() == ("192.0.2.1",)
+    tls = settings.http_tls()
+    assert tls is not None
+    assert (tls.certificate, tls.key, tls.client_ca) == (Path("/tls/cert.pem"), Path("/tls/key.pem"), None)
+    everywhere = CollectorSettings.model_validate({"http": "[::]:8443", **HTTPS})
+    with pytest.raises(SettingsError, match="set http_names to those that clients use"):
+        everywhere.http_address(has_keys=True)
+    named = CollectorSettings.model_validate(
+        {"http": "[::]:8443", **HTTPS, "http_names": ["logs.example.com", "2001:db8::1"]}
+    )
+    assert named.http_address(has_keys=True) == ("::", 8443)
+    assert named.http_called() == ("logs.example.com", "[2001:db8::1]")
+
+
+@pytest.mark.parametrize("name", ["*", "*.example.com", "", "a b", "a/b", "a,b"])
+def test_a_name_that_would_stand_for_others_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="http_names"):
+        CollectorSettings.model_validate({"http_names": [name]})
+
+
+IDENTITIES: list[tuple[str, dict[str, object], str | None]] = [
+    ("https", {"auth_url": "https://identity.example.com:5000"}, None),
+    ("loopback in plain text", {"auth_url": "http://127.0.0.1:5000/v2.0"}, None),
+    ("plain text", {"auth_url": "http://192.0.2.9:5000"}, "cannot use identity.auth_url .*tokens could be read"),
+    ("no URL", {"auth_url": "identity"}, "identity.auth_url"),
+    ("a password in the URL", {"auth_url": "https://a:b@identity"}, "identity.auth_url"),
+    ("nothing", {}, "identity.auth_url"),
+    ("a role that there is not", {"auth_url": "https://i", "roles": {"admin": "root"}}, "identity.roles.admin"),
+    ("a role that is nobody's", {"auth_url": "https://i", "roles": {"auditor": "member"}}, "identity.roles.auditor"),
+]
+
+
+@pytest.mark.parametrize(("table", "cause"), [pytest.param(*rest, id=name) for name, *rest in IDENTITIES])
+def test_an_identity_service_is_asked_where_nobody_listens_in(
+    tmp_path: Path, table: dict[str, object], cause: str | None
+) -> None:
+    file = tmp_path / "collector.toml"
+    roles = table.get("roles")
+    lines = [f'auth_url = "{table["auth_url"]}"'] if "auth_url" in table else []
+    lines += [f'roles.{name} = "{role}"' for name, role in roles.items()] if isinstance(roles, dict) else []
+    file.write_text("\n".join(["[identity]", *lines]))
+    if cause is None:
+        identity = load_settings(file).identity
+        assert identity is not None
+        assert identity.roles == {"admin": "admin"}
+        assert identity.base_url == str(table["auth_url"]).removesuffix("/v2.0")
+    else:
+        with pytest.raises(SettingsError, match=cause):
+            load_settings(file)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "8080", ":8080", "http://127.0.0.1:80", "127.0.0.1:80/x"])

@@ -18,7 +18,7 @@ from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind, Run
 from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.store import Keep, StoreBrokenError, StoreError, Table
+from cloud.logs.collector.store import Guard, Keep, StoreBrokenError, StoreError, Table
 from cloud.logs.collector.writer import Writer
 from tests.waiting import wait_until
 
@@ -66,7 +66,7 @@ class FakeStore:
     def tables(self) -> AbstractContextManager[Sequence[Table]]:
         raise NotImplementedError
 
-    def query(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
+    def query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
         raise NotImplementedError
 
     def on_commit(self, tell: Callable[[], None]) -> Callable[[], None]:

@@ -13,6 +13,7 @@ class Leak:
 
 
 FERNET = "gAAAAABTx0fictional_" + "aB3-xY9_" * 12
+LOG_KEY = "cloudlog_0123456789abcdef_" + "aB3-xY9" * 6 + "_"
 PKI = "MIIDfictional" + "Qm9vdGg+/" * 30
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub3ZhIn0.c2lnbmF0dXJlLWZpY3Rpb24"
 CONSOLE = "c3b1f0de-5a77-4f0e-9d2a-7e64b8d1f7aa"
@@ -257,6 +258,7 @@ TOKENS_AND_KEYS = (
         '{"passwordCredentials": {"username": "n", "password": "***"}}',
     ),
     Leak('{"access": "ak", "secret": "x7x"}', ("x7x",), '{"access": "ak", "secret": "***"}'),
+    Leak(f"a key {LOG_KEY}, twice", (LOG_KEY[26:],), f"a key {LOG_KEY[:26]}***, twice"),
     Leak(f"validated {FERNET} for nova", (FERNET[10:],), "validated *** for nova"),
     Leak(f"DELETE /v2.0/tokens/{FERNET} 204", (FERNET[10:],), "DELETE /v2.0/tokens/*** 204"),
     Leak(f"revoked {PKI}", (PKI[20:60],), "revoked ***"),

@@ -88,7 +88,36 @@ def test_host_wins_over_what_all_hosts_have() -> None:
         ("collector: {address: h, port: 1, server: {host: a}}\nhosts: {}", "collector.server.host: there is no host a"),
         (
             "collector: {address: h, port: 1, server: {host: a, http: '0.0.0.0:80'}}\nhosts: {a: {services: []}}",
+            "collector.server: http_certificate and http_key are missing: without TLS 0.0.0.0:80",
+        ),
+        (
+            "collector: {address: h, port: 1, server: {host: a, http: ':80'}}\nhosts: {a: {services: []}}",
             "collector.server.http: String should match",
+        ),
+        (
+            "collector: {address: h, port: 1, server: {host: a, http_key: /k}}\nhosts: {a: {services: []}}",
+            "collector.server: http_certificate and http_key go together",
+        ),
+        (
+            (
+                "collector: {address: h, port: 1, server: {host: a, http: '[::]:80', http_key: /k, http_certificate: /c}}\n"
+                "hosts: {a: {services: []}}"
+            ),
+            "collector.server: http_names is missing: nobody calls the collector ::",
+        ),
+        (
+            (
+                "collector: {address: h, port: 1, server: {host: a, identity: {auth_url: 'ftp://i'}}}\n"
+                "hosts: {a: {services: []}}"
+            ),
+            "collector.server.identity.auth_url: is not a URL",
+        ),
+        (
+            (
+                "collector: {address: h, port: 1, server: {host: a, identity: {auth_url: 'https://i', roles: {a: root}}}}\n"
+                "hosts: {a: {services: []}}"
+            ),
+            "collector.server.identity.roles.a: Input should be",
         ),
         (
             "collector: {address: h, port: 1, server: {host: a, host_daily_bytes: 1 GB}}\nhosts: {a: {services: []}}",
@@ -199,6 +228,28 @@ def test_collector_toml_says_what_is_redacted(tmp_path: Path) -> None:
     assert load_settings(file).redaction.patterns == tuple(patterns)
     only = rendered(server={"host": "c1", "redaction": {"defaults": True}})["etc/nova/collector.toml"]
     assert tomllib.loads(only)["redaction"] == {"defaults": True}
+
+
+def test_collector_toml_says_where_it_is_asked_and_by_whom(tmp_path: Path) -> None:
+    identity = {"auth_url": "https://identity.example.org:5000/v3", "roles": {"admin": "admin", "log.reader": "reader"}}
+    https = {
+        "http_certificate": "/srv/http.pem",
+        "http_key": "/srv/http.key",
+        "http_names": ["logs.example.org", "::1"],
+    }
+    server = {"host": "c1", "http": "[::]:443", **https, "identity": identity}
+    files = rendered(server=server)
+
+    content = tomllib.loads(files["etc/nova/collector.toml"])
+    assert content["http"] == "[::]:443"
+    assert {key: content[key] for key in https} == https
+    assert content["identity"] == identity
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in files[UNIT]
+    file = tmp_path / "collector.toml"
+    file.write_text(files["etc/nova/collector.toml"].replace("172.20.1.43", "127.0.0.1"))
+    settings = load_settings(file)
+    assert settings.http_address() == ("::", 443)
+    assert settings.http_called() == ("logs.example.org", "[::1]")
 
 
 def test_without_leave_and_retention_neither_is_rendered() -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from fastapi import FastAPI
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.http import Parts, make_app
+from cloud.logs.collector.http import LOOPBACK_DOOR, Door, Parts, make_app
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.server import http_config
 from cloud.logs.collector.upkeep import Upkeep
 from tests.waiting import wait_until
 
@@ -25,22 +28,26 @@ def parts_of(store: DuckDbStore) -> Parts:
 class Served:
     """A server on `port` (0: a free one) from `with` to its end, or to `stop`."""
 
-    def __init__(self, store: DuckDbStore, port: int = 0) -> None:
+    def __init__(
+        self, store: DuckDbStore, port: int = 0, *, door: Door = LOOPBACK_DOOR, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._store = store
+        self._door = door
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}" if tls is None else f"https://localhost:{self.port}"
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._stop = threading.Event()
         self._server: uvicorn.Server | None = None
+        self.app: FastAPI
 
     async def _serve(self) -> None:
-        app = make_app(parts_of(self._store))
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
+        self.app = make_app(parts_of(self._store), self._door)
+        self._server = uvicorn.Server(http_config(self.app, self._tls, stop_s=1))
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         await asyncio.to_thread(self._stop.wait)
-        app.state.commits.close()
+        self.app.state.commits.close()
         self._server.should_exit = True
         await serving
 

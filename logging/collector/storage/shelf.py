@@ -39,6 +39,19 @@ class Shelf:
                 self._held = +self._held  # without those at 0
                 self._changed.notify_all()
 
+    @contextmanager
+    def holding(self, files: Sequence[DataFile]) -> Iterator[None]:
+        """Hold `files` beyond the `reading` within which this is entered."""
+        with self._changed:
+            self._held.update(file.database for file in files)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held.subtract(file.database for file in files)
+                self._held = +self._held
+                self._changed.notify_all()
+
     def put(self, *added: DataFile, instead_of: Sequence[DataFile] = ()) -> None:
         """Show `added` from now on, in the same moment in which `instead_of` go."""
         with self._changed:

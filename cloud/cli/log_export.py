@@ -1,0 +1,87 @@
+"""`cloud log export`: all lines of a question, into a file or a pipe."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from cloud.cli.log_asking import (
+    AWAY,
+    EXIT_CODES,
+    FOUND,
+    NOT_FOUND,
+    QuestionError,
+    asking,
+    collector_options,
+    time_options,
+    times,
+    warn,
+    writing,
+)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("query", required=False, default="")
+@time_options("15m")
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=1_000_000, show_default=True, help="More lines are an error.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A new file, which has a name of its own as long as it is not complete; stdout by default.",
+)
+@collector_options
+def export(
+    *,
+    query: str,
+    since: str,
+    until: str | None,
+    utc: bool,
+    form: str,
+    limit: int,
+    target: Path | None,
+    url: str,
+    key_file: Path | None,
+) -> None:
+    """Write all lines that QUERY wants, the oldest first, and their number to stderr.
+
+    What is not complete ends with the exit code 3; a file is left with `.part` behind its name then.
+    """
+    parameters: dict[str, str | int] = {"q": query, "format": form, "limit": limit, **times(since, until, utc=utc)}
+    if target is not None and target.exists():
+        raise click.BadParameter(f"{target} exists", param_hint="--to")
+    with asking(url, key_file, query) as client:
+        lines = client.lines("/export", parameters)
+        if target is None:
+            with writing():
+                rows = _write(lines, sys.stdout)
+        else:
+            part = target.with_name(f"{target.name}.part")
+            try:
+                with part.open("w", encoding="utf-8", newline="") as file:
+                    rows = _write(lines, file)
+                part.rename(target)
+            except OSError as exc:
+                raise QuestionError(f"cannot export to {target}: {exc}", AWAY) from exc
+    warn("export", f"{rows} lines")
+    sys.exit(FOUND if rows else NOT_FOUND)
+
+
+def _write(lines: Iterator[str], file: TextIO) -> int:
+    """All but the last line, which tells how many there were; `QuestionError` where that is not all."""
+    from cloud.logs.query.export_end import read_end
+
+    held: str | None = None
+    for line in lines:
+        if held is not None:
+            file.write(held)
+        held = line
+    end = None if held is None else read_end(held)
+    if end is None:
+        raise QuestionError("the collector's answer was cut off on its way: it is not complete", AWAY)
+    if "error" in end:
+        raise QuestionError(f"the export is not complete after {end['rows']} lines: {end['error']}", AWAY)
+    return int(end["rows"])

@@ -1,0 +1,164 @@
+"""In front of all routes: who asks, how much a request may bring, and afterwards the line about who did what."""
+
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+from fastapi import HTTPException
+from loguru import logger
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud.logs.collector.receivers.complaints import Complaints
+from cloud.logs.collector.store_api import KEY_HEADER
+from cloud.logs.query.access.access import GUESSES, Access, Shown
+from cloud.logs.query.access.errors import AccessError, TooManyFailuresError
+from cloud.logs.query.access.principal import Principal
+from cloud.logs.query.access.roles import ACTIONS
+
+PUBLIC = frozenset({"/readyz"})
+"""What says nothing of any line: answered to anybody."""
+MAX_BODY_BYTES = 16 << 20
+RECHECK_S = 5.0
+"""So long an answer that is still being sent goes on after what it was asked with is no longer good."""
+MAX_LOGGED = 500
+
+
+class Gate:
+    """ASGI middleware. Routes find the principal as `request.state.principal`, and say what they did in `audit`."""
+
+    def __init__(self, app: ASGIApp, access: Access, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._access = access
+        self._clock_s = clock_s
+        self._complaints = Complaints()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in PUBLIC):
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        peer = scope["client"][0] if scope.get("client") else "-"
+        shown = _shown(Headers(scope=scope))
+        try:
+            principal = await self._access.identify(shown, peer)
+        except AccessError as exc:
+            self._note_refusal(scope, shown, peer, exc)
+            await refusal(exc)(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["principal"] = principal
+        state["peer"] = peer
+        exchange = _Exchange(lambda: self._access.look_up(shown), principal, receive, send, self._clock_s)
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception:
+            if not exchange.is_cut:
+                raise
+            await exchange.end()
+        finally:
+            _note_action(scope, exchange)
+
+    def _note_refusal(self, scope: Scope, shown: Shown, peer: str, exc: AccessError) -> None:
+        """One line for each wrong key, of which an address has only so many; none for what comes after them."""
+        if not shown.is_something or isinstance(exc, TooManyFailuresError):
+            return
+        if not isinstance(exc, GUESSES):  # nobody's fault, or a user's without a project: as often as it likes
+            self._complaints.warn("nobody could be let in", peer=peer, cause=str(exc))
+            return
+        is_last = self._access.throttle.is_exhausted(peer)
+        logger.bind(peer=peer, method=scope["method"], path=scope["path"][:MAX_LOGGED], cause=str(exc)).warning(
+            "sign-in refused, and those to come for a while" if is_last else "sign-in refused"
+        )
+
+
+class _Exchange:
+    """One request: what it may bring is bounded, and its answer ends when its key or token does."""
+
+    def __init__(
+        self,
+        look_up: Callable[[], Awaitable[Principal]],
+        principal: Principal,
+        receive: Receive,
+        send: Send,
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._look_up = look_up
+        self._principal = principal
+        self._receive = receive
+        self._send = send
+        self._clock_s = clock_s
+        self._received = 0
+        self._recheck_s = clock_s() + RECHECK_S
+        self._is_stream_of_events = False
+        self.is_cut = False
+        self.status: int | None = None
+        self.rows: str | None = None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > MAX_BODY_BYTES:
+                raise HTTPException(413, f"cannot take more than {MAX_BODY_BYTES} bytes at once: send it in pieces")
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = Headers(raw=message["headers"])
+            self.rows = headers.get("x-rows")
+            self._is_stream_of_events = headers.get("content-type", "").startswith("text/event-stream")
+        elif message.get("more_body") and self._clock_s() >= self._recheck_s:
+            try:
+                is_good = await self._look_up() == self._principal  # and may what it could before
+            except AccessError:
+                is_good = False
+            if not is_good:
+                self.is_cut = True
+                raise _CutError("what the answer was asked with is no longer good")
+            self._recheck_s = self._clock_s() + RECHECK_S
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Close an answer that was cut: events are whole each for itself, and all else must not look whole."""
+        if self._is_stream_of_events:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _CutError(OSError):
+    """What the answer was asked with is no longer good. An OSError, as for a client that has gone: the route ends."""
+
+
+def refusal(exc: AccessError) -> JSONResponse:
+    """The answer that says so."""
+    return JSONResponse({"detail": str(exc), "code": exc.code}, exc.status, dict(exc.headers))
+
+
+def _shown(headers: Headers) -> Shown:
+    scheme, _, credential = headers.get("authorization", "").partition(" ")
+    bearer = credential.strip() if scheme.lower() == "bearer" else ""
+    return Shown(bearer or headers.get("x-auth-token") or None, headers.get(KEY_HEADER))
+
+
+def _note_action(scope: Scope, exchange: _Exchange) -> None:
+    state = scope["state"]
+    action = state.get("action")
+    if action is None or not (ACTIONS[action].is_audited or exchange.status == 403):
+        return
+    who = state["principal"]
+    details = {"rows": exchange.rows, **state.get("audit", {})}
+    query = unquote(scope["query_string"].decode("latin-1"), errors="replace")[:MAX_LOGGED]
+    logger.bind(
+        who=who.name,
+        role=who.role.word,
+        action=action,
+        peer=state["peer"],
+        method=scope["method"],
+        path=scope["path"][:MAX_LOGGED],
+        query=query or None,
+        status=exchange.status,
+        **details,
+    ).info("audit")

@@ -1,0 +1,105 @@
+"""What nova's own lines of 2014 to 2017 say of a procedure: which one it is, and which step began, ended or failed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloud.logs.events import BUILD, COMPLETED, EVACUATE, FAILED, MIGRATION, PROGRESS, RESIZE, STARTED, Procedure
+from cloud.logs.query.explain.lines import ERR, Line
+from cloud.logs.query.explain.places import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """A line that tells where a procedure stands; None as `procedure` leaves open which one."""
+
+    pattern: re.Pattern[str]
+    procedure: Procedure | None
+    step: str
+    suffix: str
+    side: Side | None = None
+    """What the host is that says so; None where either may."""
+
+
+def _landmark(pattern: str, procedure: Procedure | None, step: str, suffix: str, side: Side | None = None) -> Landmark:
+    return Landmark(re.compile(pattern), procedure, step, suffix, side)
+
+
+LANDMARKS: Sequence[Landmark] = (
+    _landmark(r", in check_can_live_migrate_destination\b", MIGRATION, "dest_check", FAILED, Side.DESTINATION),
+    _landmark(r", in check_can_live_migrate_source\b", MIGRATION, "dest_check", FAILED, Side.SOURCE),
+    _landmark(r"\ACPU doesn't have compatibility", MIGRATION, "dest_check", FAILED, Side.DESTINATION),
+    _landmark(r"\AInstance launched has CPU info", MIGRATION, "dest_check", STARTED, Side.DESTINATION),
+    _landmark(r"\APre live migration failed at ", MIGRATION, "pre", FAILED, Side.SOURCE),
+    _landmark(r", in pre_live_migration\b", MIGRATION, "pre", FAILED, Side.DESTINATION),
+    _landmark(r"\AMigration running for 0 secs", MIGRATION, "transfer", STARTED, Side.SOURCE),
+    _landmark(r"\AMigration running for ", MIGRATION, "transfer", PROGRESS, Side.SOURCE),
+    _landmark(r"\AIncreasing downtime to ", MIGRATION, "transfer", PROGRESS, Side.SOURCE),
+    _landmark(r"\ALive Migration failure: ", MIGRATION, "transfer", FAILED, Side.SOURCE),
+    _landmark(r"\ALive migration failed\.", MIGRATION, "transfer", FAILED, Side.SOURCE),
+    _landmark(r"\ALive migration (?:not completed|stuck)", MIGRATION, "transfer", FAILED, Side.SOURCE),
+    _landmark(r"\AMigration operation (?:has aborted|was cancelled)", MIGRATION, "transfer", FAILED, Side.SOURCE),
+    _landmark(r"\AMigration operation has completed", MIGRATION, "transfer", COMPLETED, Side.SOURCE),
+    _landmark(r"\A_post_live_migration\(\) is started", MIGRATION, "post", STARTED, Side.SOURCE),
+    _landmark(r"\APost operation of migration started", MIGRATION, "post", STARTED, Side.DESTINATION),
+    _landmark(r"\APost live migration at destination .* failed", MIGRATION, "post", FAILED, Side.SOURCE),
+    _landmark(r"\AMigrating instance to .* finished successfully", MIGRATION, "post", COMPLETED, Side.SOURCE),
+    _landmark(r"\AMigration of instance .* unexpectedly failed", MIGRATION, "request", FAILED),
+    _landmark(r"\AFailed to compute_task_migrate_server\b.*live", MIGRATION, "schedule", FAILED),
+    _landmark(r"\ARebuilding instance\b", EVACUATE, "spawn", STARTED, Side.DESTINATION),
+    _landmark(r", in rebuild_instance\b|\bin _do_rebuild_instance\b", EVACUATE, "spawn", FAILED, Side.DESTINATION),
+    _landmark(r"\AMigrating\Z", RESIZE, "pre", STARTED, Side.DESTINATION),
+    _landmark(
+        r", in (?:migrate_disk_and_power_off|_resize_instance|resize_instance)\b",
+        RESIZE,
+        "transfer",
+        FAILED,
+        Side.SOURCE,
+    ),
+    _landmark(r", in (?:finish_resize|_finish_resize|finish_migration)\b", RESIZE, "post", FAILED, Side.DESTINATION),
+    _landmark(r", in (?:prep_resize|_prep_resize)\b", RESIZE, "claim", FAILED, Side.DESTINATION),
+    _landmark(r"\ANo valid host found for cold migrate", RESIZE, "schedule", FAILED),
+    _landmark(
+        r"\AFailed to compute_task_(?:build_instances|schedule_and_build_instances)\b", BUILD, "schedule", FAILED
+    ),
+    _landmark(r"\AFailed to scheduler_run_instance\b", BUILD, "schedule", FAILED),
+    _landmark(r"\AAttempting to build \d+ instance", BUILD, "schedule", STARTED),
+    _landmark(r"\AChoosing host ", BUILD, "schedule", COMPLETED),
+    _landmark(r"\AStarting instance\.\.\.", BUILD, "claim", STARTED, Side.DESTINATION),
+    _landmark(
+        r"\AInstance failed network setup|\AFailed to allocate network\(s\)", BUILD, "network", FAILED, Side.DESTINATION
+    ),
+    _landmark(r"\AInstance failed block device setup", BUILD, "image", FAILED, Side.DESTINATION),
+    _landmark(r"\AInstance failed to spawn", BUILD, "spawn", FAILED, Side.DESTINATION),
+    _landmark(r"\AInstance spawned successfully", BUILD, "spawn", COMPLETED, Side.DESTINATION),
+    _landmark(r"Insufficient compute resources", None, "claim", FAILED),
+    _landmark(r"\AAttempting claim", None, "claim", STARTED),
+    _landmark(r"\AClaim successful", None, "claim", COMPLETED),
+    _landmark(r"\AFiltering removed all hosts|\AFilter \w+ returned 0 hosts", None, "schedule", FAILED),
+)
+"""By what is written first; those of failures also where a traceback names a function. The first that fits counts."""
+
+
+def landmark_of(line: Line) -> Landmark | None:
+    """None for a line that tells nothing of the kind; a failure's words count only in lines that are no mere news."""
+    if not line.is_classic:
+        return None
+    for landmark in LANDMARKS:
+        is_told = landmark.suffix != FAILED or line.severity <= ERR + 1 or landmark.step == "schedule"
+        if is_told and landmark.pattern.search(line.message):
+            return landmark
+    return None
+
+
+_DESTINATIONS = (
+    re.compile(r"\APre live migration failed at +(\S+)\s*$", re.MULTILINE),
+    re.compile(r"\AMigration of instance \S+ to host (\S+) unexpectedly failed"),
+    re.compile(r"\AMigrating instance to (\S+) finished successfully"),
+    re.compile(r"\APost live migration at destination (\S+) failed"),
+)
+
+
+def destination_of(line: Line) -> str | None:
+    """The host that a line names as the one to go to."""
+    found = (pattern.search(line.message) for pattern in _DESTINATIONS)
+    return next((match[1] for match in found if match is not None), None)

@@ -1,0 +1,204 @@
+"""Why something failed: from what is asked about to an explanation. Nothing of HTTP, and nothing but lines is read.
+
+Subject -> its lines -> its procedures -> the ladder of one -> the first error -> its cause; and where the instance is
+now, and what could not be seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from cloud.logs.query.explain.blind import Asking, Skews, not_seen, skews_of
+from cloud.logs.query.explain.catalogue import Catalogue
+from cloud.logs.query.explain.cause_files import shipped
+from cloud.logs.query.explain.causes import Place, causes_of, own_causes
+from cloud.logs.query.explain.explanation import Explanation, KnownCause, found_causes
+from cloud.logs.query.explain.gather import Gathered, Window, around, arrival_of, gather, last_seen
+from cloud.logs.query.explain.identity import NotFoundError, Subject, names_of, resolve
+from cloud.logs.query.explain.ladder import Outcome, Stage, failures_of, ladder_of
+from cloud.logs.query.explain.lines import Line, Lines
+from cloud.logs.query.explain.operation import Ending, Operation
+from cloud.logs.query.explain.operations import operations_of
+from cloud.logs.query.explain.places import Side
+from cloud.logs.query.explain.showing import known_cause, names_in_short, other_of, rung_of, shown_failure
+from cloud.logs.query.explain.subject import Kind
+from cloud.logs.query.explain.suspects import Found, Suspect, first_error
+from cloud.logs.query.explain.whereabouts import position_of
+from cloud.logs.query.time_range import TimeRange
+
+BEFORE, BEHIND = timedelta(seconds=10), timedelta(seconds=10)
+"""Around the step that failed its hosts' own lines are looked at."""
+MAX_OTHERS = 20
+
+_ELSEWHERE = ("schedule", "claim")
+"""A build that fails there after other failures fails for those: no further host was left to try."""
+
+
+def explain(
+    subject: str,
+    lines: Lines,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    catalogue: Catalogue | None = None,
+) -> Explanation:
+    """SubjectError for what nobody can ask about, NotFoundError where lines know of no such thing, or of several."""
+    time = TimeRange(since, until)
+    found = resolve(subject, lines, time)
+    gathered = gather(found, lines, time)
+    skews = skews_of(gathered.lines)
+    in_order = sorted(map(skews.corrected, gathered.lines), key=lambda line: (line.time, line.row_id))
+    operations = operations_of(in_order)
+    about = [each for each in operations if _is_about(each, found)]
+    if not about:
+        raise NotFoundError(f"cannot explain {subject}: its lines tell of no procedure, and of no error")
+    asking = Asking(lines, time, now)
+    return _Case(subject, found, gathered, operations, about, asking, catalogue or shipped()).explanation()
+
+
+def _is_about(operation: Operation, subject: Subject) -> bool:
+    match subject.kind:
+        case Kind.MIGRATION:
+            return operation.migration == subject.id
+        case Kind.REQUEST:
+            return subject.id in operation.requests
+        case Kind.INSTANCE:
+            return operation.instance in (None, subject.id)
+
+
+class _Case:
+    """One question on its way to its answer."""
+
+    def __init__(
+        self,
+        asked: str,
+        subject: Subject,
+        gathered: Gathered,
+        operations: Sequence[Operation],
+        about: Sequence[Operation],
+        asking: Asking,
+        catalogue: Catalogue,
+    ) -> None:
+        self._asked = asked
+        self._subject = subject
+        self._gathered = gathered
+        self._operations = operations
+        self._about = about
+        self._asking = asking
+        self._catalogue = catalogue
+
+    def explanation(self) -> Explanation:
+        operation = self._chosen()
+        ladder = ladder_of(operation)
+        failures = list(self._failures(operation, ladder))
+        chosen = failures[0] if failures else None
+        window = _window(operation, chosen[0] if chosen else None)
+        skews = self._skews(operation)
+        nearby = self._nearby(operation, window, skews)
+        hosts = operation.hosts
+        causes: list[KnownCause] = []
+        if chosen is not None:
+            stage, error = chosen
+            place = Place(stage.step if stage else None, operation.procedure.name if operation.procedure else None)
+            causes = [known_cause(each) for each in causes_of(error, nearby, place, self._catalogue)]
+        failure = shown_failure(*chosen) if chosen else None
+        own = [each for each in self._operations if each.instance in (None, operation.instance)]
+        names = names_of(operation.instance, self._gathered.lines) if operation.instance else None
+        return Explanation(
+            asked=self._asked,
+            kind=str(self._subject.kind),
+            id=self._subject.id,
+            note=self._subject.note,
+            procedure=operation.name,
+            migration=operation.migration,
+            instance=operation.instance,
+            instance_names=names_in_short(names),
+            requests=operation.requests,
+            source=next(iter(hosts[Side.SOURCE]), None),
+            destination=next(reversed(hosts[Side.DESTINATION]), None),
+            controllers=hosts[Side.CONTROLLER],
+            began=operation.began,
+            ended=operation.ended,
+            ending=operation.ending,
+            verdict=found_causes(causes, failure),
+            causes=tuple(causes),
+            failure=failure,
+            earlier_failures=tuple(shown_failure(*each) for each in failures[1:]),
+            position=position_of(own, self._gathered.lines),
+            ladder=tuple(map(rung_of, ladder)),
+            not_seen=not_seen(operation, ladder, self._gathered, skews, window, self._asking),
+            others=tuple(other_of(each) for each in self._about if each is not operation)[-MAX_OTHERS:],
+        )
+
+    def _skews(self, operation: Operation) -> Skews:
+        """By its lines as they came, and the last ones of its hosts."""
+        found = (last_seen(host, self._asking.time, self._asking.lines) for host in operation.all_hosts)
+        return skews_of([*self._gathered.lines, *(line for line in found if line is not None)])
+
+    def _nearby(self, operation: Operation, window: Window, skews: Skews) -> list[Line]:
+        """What its hosts said around the failure; those whose clocks are off are asked for other times."""
+        by_skew: dict[timedelta, list[str]] = {}
+        for host in operation.all_hosts:
+            by_skew.setdefault(skews.of(host), []).append(host)
+        found: list[Line] = []
+        for skew, hosts in by_skew.items():
+            lines, _ = around(hosts, window.shifted(skew), self._asking.lines)
+            found += map(skews.corrected, lines)
+        return found
+
+    def _chosen(self) -> Operation:
+        """The last that failed, or was given up; where none was, the last."""
+        for ending in (Ending.FAILED, Ending.CANCELLED):
+            if found := [each for each in self._about if each.ending is ending]:
+                return found[-1]
+        return self._about[-1]
+
+    def _failures(self, operation: Operation, ladder: Sequence[Stage]) -> Iterator[tuple[Stage | None, Found]]:
+        """The one to be explained, then those of other attempts in order; none where it did not fail."""
+        if operation.ending is Ending.COMPLETED:
+            return
+        stages = failures_of(ladder) or [stage for stage in ladder if stage.outcome is Outcome.OPEN and stage.failed]
+        if operation.ending is Ending.UNKNOWN and not stages:
+            return
+        if operation.is_classic or not stages:
+            stage = stages[0] if stages else None
+            found = self._first_error(operation, stage, None)
+            if found is not None:
+                yield _stage_of(found, ladder) or stage, found
+            return
+        first = stages[-1]
+        if first.step in _ELSEWHERE and len(stages) > 1:
+            first = next((stage for stage in stages if stage.step not in _ELSEWHERE), first)
+        for stage in [first, *(each for each in stages if each is not first)]:
+            found = self._first_error(operation, stage, stage.failed)
+            if found is not None:
+                yield stage, found
+
+    def _first_error(self, operation: Operation, stage: Stage | None, failed: Line | None) -> Found | None:
+        since = operation.began
+        lines = list(operation.lines)
+        if failed is not None and stage is not None:
+            since = (stage.began or failed.time) - timedelta(milliseconds=1)
+            later = [each.began for each in ladder_of(operation) if each.began is not None and each.began > failed.time]
+            rollbacks = [each for each in ladder_of(operation) if each.step == "rollback" and each.began in later]
+            behind = [each for each in later if each not in [rollback.began for rollback in rollbacks]]
+            lines = [line for line in lines if not behind or line.time < min(behind)]
+        place = Place(stage.step if stage else None, operation.procedure.name if operation.procedure else None)
+
+        def has_cause(suspect: Suspect) -> bool:
+            return bool(own_causes(suspect, place, self._catalogue))
+
+        hosts = stage.hosts if stage is not None and not operation.is_classic else operation.all_hosts
+        return first_error(lines, failed, hosts, since, has_cause)
+
+
+def _stage_of(found: Found, ladder: Sequence[Stage]) -> Stage | None:
+    """The stage that a classic error is of."""
+    of_it = (stage for stage in ladder if any(mark.line.row_id == found.first.line.row_id for mark in stage.marks))
+    return next(of_it, None)
+
+
+def _window(operation: Operation, stage: Stage | None) -> Window:
+    begin = stage.began if stage is not None and stage.began is not None else operation.began
+    end = stage.ended if stage is not None and stage.ended is not None else operation.ended
+    return Window(begin - BEFORE, end + BEHIND, arrival_of(operation.lines))

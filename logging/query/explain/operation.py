@@ -1,0 +1,157 @@
+"""One procedure that an instance went through, as its lines tell: which, between which hosts, and how it ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from cloud.logs.events import BUILD, FAILED, PROCEDURES, STARTED, SUFFIXES, Procedure
+from cloud.logs.query.explain.classic import destination_of, landmark_of
+from cloud.logs.query.explain.lines import ERR, Line
+from cloud.logs.query.explain.places import Side
+
+AROUND = timedelta(seconds=60)
+"""Lines of the instance so long before and behind the events of a procedure are of it, too."""
+
+_FAMILIES = {each.name: each for each in PROCEDURES}
+_ROLLBACK = "rollback"
+_BUILD_ROLLBACK = {"step started": STARTED, "step completed": "completed", "step failed": FAILED}
+"""A build has no event of its rollback: the line's words tell."""
+_GOOD = ("completed", "finished", "confirmed", "reverted")
+
+
+class Ending(StrEnum):
+    """How it ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """No line tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What one line tells of a step."""
+
+    step: str
+    suffix: str
+    line: Line
+    side: Side | None = None
+    """What the line's host is, where a classic line tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`lines` are those that carry its ids, `marks` what they tell of its steps, both in order of time."""
+
+    procedure: Procedure | None
+    """None for a request whose lines tell of no procedure."""
+    migration: str | None
+    instance: str | None
+    lines: Sequence[Line]
+    marks: Sequence[Mark]
+
+    @property
+    def name(self) -> str:
+        """In a word, by its type where a field has it."""
+        said = self.field("type")
+        return str(said or (self.procedure.name if self.procedure else "request"))
+
+    @property
+    def began(self) -> datetime:
+        return self.lines[0].time
+
+    @property
+    def ended(self) -> datetime:
+        return self.lines[-1].time
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(line.request_id for line in self.lines if line.request_id))
+
+    @property
+    def is_classic(self) -> bool:
+        return all(mark.line.is_classic for mark in self.marks)
+
+    def field(self, *names: str) -> Any:
+        """The last value that its lines give one of the fields."""
+        for line in reversed(self.lines):
+            for name in names:
+                if line.fields.get(name) is not None:
+                    return line.fields[name]
+        return None
+
+    @property
+    def end_line(self) -> Line | None:
+        """The line by which a conductor ends it."""
+        ends = (line for line in reversed(self.lines) if line.message == "migration ended" and "status" in line.fields)
+        return next(ends, None)
+
+    @property
+    def ending(self) -> Ending:
+        """By its last word."""
+        if (end := self.end_line) is not None:
+            status = str(end.fields["status"])
+            if status in _GOOD and "error" not in end.fields:
+                return Ending.COMPLETED
+            return Ending.CANCELLED if status == "cancelled" else Ending.FAILED
+        events = [line.event for line in self.lines]
+        if self.procedure is BUILD and "instance.create" in events:
+            return Ending.COMPLETED
+        if self.procedure is BUILD and "instance.error" in events:
+            return Ending.FAILED
+        if self.is_classic:
+            return self._classic_ending()
+        return Ending.FAILED if any(mark.suffix == FAILED for mark in self.marks) else Ending.UNKNOWN
+
+    def _classic_ending(self) -> Ending:
+        if any(mark.suffix == FAILED for mark in self.marks) or any(line.severity <= ERR for line in self.lines):
+            return Ending.FAILED
+        last = self.marks[-1] if self.marks else None
+        done = last is not None and (last.step, last.suffix) in (("post", "completed"), ("spawn", "completed"))
+        return Ending.COMPLETED if done else Ending.UNKNOWN
+
+    @property
+    def hosts(self) -> Mapping[Side, tuple[str, ...]]:
+        """Of each side the hosts, as far as known; a build has been tried on several, perhaps."""
+        found: dict[Side, dict[str, None]] = {side: {} for side in Side}
+        for line in self.lines:
+            if line.fields.get("source_compute"):
+                found[Side.SOURCE][str(line.fields["source_compute"])] = None
+            if destination := line.fields.get("dest_compute") or line.fields.get("host") or destination_of(line):
+                found[Side.DESTINATION][str(destination)] = None
+        for mark in self.marks:
+            side = mark.side if mark.line.is_classic else Side.CONTROLLER
+            if mark.line.host is not None and side is not None:
+                found[side][mark.line.host] = None
+        return {side: tuple(hosts) for side, hosts in found.items()}
+
+    @property
+    def all_hosts(self) -> tuple[str, ...]:
+        """Every host on its path, those that have written lines among them."""
+        named = [host for hosts in self.hosts.values() for host in hosts]
+        return tuple(dict.fromkeys([*named, *(line.host for line in self.lines if line.host)]))
+
+
+def mark_of(line: Line) -> tuple[Procedure | None, Mark] | None:
+    """What a line tells of a procedure; None where that is nothing."""
+    if line.event is not None:
+        family, _, rest = line.event.partition(".")
+        step, _, suffix = rest.partition(".")
+        procedure = _FAMILIES.get(family)
+        if procedure is None or step not in procedure.steps or suffix not in SUFFIXES:
+            return None
+        return procedure, Mark(step, suffix, line)
+    if line.fields.get("step") == _ROLLBACK and line.message in _BUILD_ROLLBACK:
+        return BUILD, Mark(_ROLLBACK, _BUILD_ROLLBACK[line.message], line)
+    landmark = landmark_of(line)
+    return (
+        None
+        if landmark is None
+        else (
+            landmark.procedure,
+            Mark(landmark.step, landmark.suffix, line, landmark.side),
+        )
+    )

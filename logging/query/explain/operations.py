@@ -1,0 +1,108 @@
+"""All lines of an instance, a migration or a request -> the procedures that they are of, in order of time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from cloud.logs.events import BUILD, MIGRATION, Procedure
+from cloud.logs.query.explain.lines import Line
+from cloud.logs.query.explain.operation import AROUND, Mark, Operation, mark_of
+
+_Told = tuple[Procedure | None, Mark]
+
+
+def operations_of(lines: Sequence[Line]) -> list[Operation]:
+    """By migration and instance where lines have those, else by request; one without any procedure is one, too."""
+    told = [(line, found) for line in lines if (found := mark_of(line)) is not None]
+    ours = _grouped(told, _key, is_classic=False)
+    operations = [_of_events(marks, lines) for marks in ours.values()]
+    taken = {line.row_id for operation in operations for line in operation.lines}
+    left = [line for line in lines if line.row_id not in taken and (line.is_classic or not operations)]
+    operations += _of_requests(left)
+    return sorted(operations, key=lambda operation: operation.began)
+
+
+def _key(line: Line, procedure: Procedure | None) -> tuple[str | None, ...]:
+    migration = None if procedure is BUILD else _migration_of(line)
+    return (procedure.name if procedure else None, migration, line.instance)
+
+
+def _migration_of(line: Line) -> str | None:
+    found = line.migration or line.fields.get("migration")
+    return None if found is None else str(found)
+
+
+def _grouped(
+    told: Iterable[tuple[Line, _Told]],
+    key: Callable[[Line, Procedure | None], tuple[str | None, ...]],
+    *,
+    is_classic: bool,
+) -> dict[tuple[str | None, ...], list[_Told]]:
+    groups: dict[tuple[str | None, ...], list[_Told]] = {}
+    for line, found in told:
+        if line.is_classic is is_classic:
+            groups.setdefault(key(line, found[0]), []).append(found)
+    return groups
+
+
+def _of_events(told: Sequence[_Told], lines: Sequence[Line]) -> Operation:
+    procedure = told[0][0]
+    marks = [mark for _, mark in told]
+    first = marks[0].line
+    migration, instance = (None if procedure is BUILD else _migration_of(first)), first.instance
+    requests = {mark.line.request_id for mark in marks} - {None}
+    begin, end = first.time - AROUND, marks[-1].line.time + AROUND
+
+    def is_of_it(line: Line) -> bool:
+        if line.instance is not None and line.instance != instance:
+            return False
+        its_own = _migration_of(line)
+        if its_own is not None:
+            return its_own == migration
+        return begin <= line.time <= end and (line.request_id in requests or line.request_id is None)
+
+    return Operation(procedure, migration, instance, [line for line in lines if is_of_it(line)], marks)
+
+
+def _of_requests(lines: Sequence[Line]) -> list[Operation]:
+    """Classic lines, and requests without events. Lines without a request are of the one that is under way."""
+    requests = list(dict.fromkeys(line.request_id for line in lines if line.request_id is not None))
+    found: list[Operation] = []
+    spans = {
+        request: (times[0], times[-1])
+        for request in requests
+        if (times := [line.time for line in lines if line.request_id == request])
+    }
+    for request in requests:
+        begin, end = spans[request]
+        later = [first for other, (first, _) in spans.items() if other != request and first > begin]
+        until = min([end + AROUND, *(first for first in later if first > end)])
+        own = [line for line in lines if line.request_id == request]
+        instances = {line.instance for line in own} - {None}
+        own += [
+            line
+            for line in lines
+            if line.request_id is None
+            and begin <= line.time <= until
+            and (line.instance is None or line.instance in instances)
+        ]
+        own.sort(key=lambda line: (line.time, line.row_id))
+        found += _of_request(own, instances)
+    if not requests and lines:
+        found += _of_request(list(lines), {line.instance for line in lines} - {None})
+    return found
+
+
+def _of_request(lines: Sequence[Line], instances: set[str | None]) -> list[Operation]:
+    told = [found for line in lines if (found := mark_of(line)) is not None]
+    votes = Counter(procedure.name for procedure, _ in told if procedure is not None)
+    procedure = None
+    if votes:
+        name = MIGRATION.name if MIGRATION.name in votes else votes.most_common(1)[0][0]
+        procedure = next(each for each, _ in told if each is not None and each.name == name)
+    elif not any(line.severity <= 4 for line in lines) and not told:
+        return []
+    marks = [
+        mark for each, mark in told if each in (None, procedure) and (procedure is None or mark.step in procedure.steps)
+    ]
+    instance = next(iter(instances)) if len(instances) == 1 else None
+    return [Operation(procedure, None, instance, lines, marks)]

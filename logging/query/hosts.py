@@ -1,0 +1,95 @@
+"""From the store and the collector's accounts to how each host's lines come in: when last, how late, with what gaps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cloud.logs.collector.hosts import BACKFILL_PEER, Seen
+from cloud.logs.collector.lines import RunReport, RunState
+from cloud.logs.collector.store import Store
+from cloud.logs.query.counting import MAX_GROUPS, Asked
+from cloud.logs.query.walk import Walk, Window
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Host:
+    """One host; None where nothing is known."""
+
+    name: str | None
+    lines: int = 0
+    """Within the time range."""
+    last_seen: datetime | None = None
+    skew_s: float | None = None
+    """The emitter's time of its newest line less that of arrival: how late it came, or how far its clock is off."""
+    dropped: int = 0
+    """Lines over its budget, since the collector started."""
+    missing: int = 0
+    """Numbered lines that are not stored."""
+    unclosed: int = 0
+    """Earlier runs of its rsyslogd whose last number nobody has confirmed."""
+    gaps: list[tuple[str, int, int]] = field(default_factory=list)
+    """Which lines: start id, first and last number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Those that were silent for the longest time first; those without any time come before all."""
+
+    hosts: list[Host]
+    is_partial: bool
+    """Whether the time was up: only lines that arrived since `reached` are counted."""
+    reached: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What the collector knows beside the stored lines."""
+
+    seen: Mapping[str, Seen]
+    runs: list[RunReport]
+
+
+def hosts(store: Store, asked: Asked, accounts: Accounts, max_gaps: int) -> Hosts:
+    """All hosts with lines in the range, or that the collector has heard of."""
+    found: dict[str | None, Host] = {}
+    walk = Walk(store, asked.time, asked.limit, store.committed_row_id)
+
+    def read(window: Window) -> bool:
+        bounded = window.where.and_(asked.where)
+        answers = []
+        for table in window.tables:
+            sql = (
+                "SELECT hostname, count(*) AS lines, max(observed_timestamp) AS last_seen,"  # noqa: S608 - what users typed is in parameters
+                " arg_max(epoch_us(timestamp) - epoch_us(observed_timestamp), row_id)"
+                f" FILTER (peer <> '{BACKFILL_PEER}') AS skew_us"
+                f" FROM {table.sql_name} WHERE {bounded.sql} GROUP BY hostname ORDER BY lines DESC LIMIT {MAX_GROUPS}"
+            )
+            answers += store.query(sql, bounded.parameters, asked.limit.guard).to_pylist()
+        for row in answers:
+            if row["hostname"] in found or len(found) < MAX_GROUPS:
+                host = found.setdefault(row["hostname"], Host(row["hostname"]))
+                host.lines += row["lines"]
+                host.last_seen = max(host.last_seen or row["last_seen"], row["last_seen"])
+                if host.skew_s is None and row["skew_us"] is not None:  # windows come from the newest on
+                    host.skew_s = row["skew_us"] / 1e6
+        return True
+
+    is_whole = walk.each(read)
+    numbering = {report.run.host for report in accounts.runs}
+    for name, seen in accounts.seen.items():
+        if name not in found and name not in numbering and not seen.dropped:
+            continue  # an address whose lines all name their hosts
+        host = found.setdefault(name, Host(name))
+        moment = _EPOCH + timedelta(microseconds=seen.seen_us)
+        host.last_seen = max(host.last_seen or moment, moment)
+        host.skew_s = host.skew_s if seen.skew_us is None else seen.skew_us / 1e6
+        host.dropped = seen.dropped
+    for report in accounts.runs:
+        host = found.setdefault(report.run.host, Host(report.run.host))
+        host.missing += report.missing
+        host.unclosed += report.state is RunState.UNCLOSED
+        host.gaps += [(report.run.start, *gap) for gap in report.gaps[: max(0, max_gaps - len(host.gaps))]]
+    ordered = sorted(found.values(), key=lambda host: (host.last_seen or _EPOCH, host.name or ""))
+    return Hosts(ordered, is_partial=not is_whole, reached=walk.reached)

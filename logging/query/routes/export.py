@@ -1,0 +1,68 @@
+"""`/api/v1/export`: all rows of a question as a stream."""
+
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from cloud.logs.collector.store import StoreError
+from cloud.logs.query.access.principal import allowed
+from cloud.logs.query.export import Export, ExportCutError
+from cloud.logs.query.export_end import Format, end_of
+from cloud.logs.query.routes.question import TheLines, TheReaders, TheSearch
+from cloud.logs.query.routes.readers import BusyError
+from cloud.logs.query.routes.search import ROW
+
+DEFAULT_ROWS = 1_000_000
+MAX_ROWS = 100_000_000
+MEDIA_TYPES: dict[Format, str] = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(allowed("lines:export"))], tags=["search"])
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A row a line, the oldest first. The last line has the number of rows, and an `error` where"
+            " they are not all: an answer without such a line was cut off on its way.",
+            "content": {
+                "application/x-ndjson": {"example": f"{json.dumps(ROW)}\n{end_of('ndjson', 1, None)}"},
+                "text/csv": {"example": f"row_id,...\r\n4711,...\r\n{end_of('csv', 1, None)}"},
+            },
+        }
+    },
+)
+async def export(
+    question: TheLines,
+    search: TheSearch,
+    readers: TheReaders,
+    request: Request,
+    form: Annotated[Format, Query(alias="format")] = "ndjson",
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_ROWS, description="With more rows than that, it ends in an error.")
+    ] = DEFAULT_ROWS,
+) -> StreamingResponse:
+    """The rows that are there when it begins; those that come meanwhile are not in it."""
+    exporting = Export(search, question.where, question.time, form, limit)
+
+    def piece(gone: threading.Event) -> str | None:
+        return exporting.piece(gone)
+
+    async def body() -> AsyncIterator[str]:
+        error = None
+        yield exporting.head
+        try:
+            while (text := await readers.run(request, piece)) is not None:
+                yield text
+        except (ExportCutError, StoreError, BusyError) as exc:  # the status is sent, so the last line must tell
+            error = str(exc)
+        request.state.audit = {"rows": exporting.rows}
+        yield end_of(form, exporting.rows, error)
+
+    name = f"attachment; filename=lines.{form}"
+    return StreamingResponse(body(), media_type=MEDIA_TYPES[form], headers={"Content-Disposition": name})

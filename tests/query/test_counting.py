@@ -1,0 +1,192 @@
+"""Counts, histograms and facets out of a real store."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.store import Guard
+from cloud.logs.query.counting import Asked, Counting, CountTable
+from cloud.logs.query.facets import facets
+from cloud.logs.query.histogram import histogram, interval_for
+from cloud.logs.query.language.compiler import compile_where
+from cloud.logs.query.language.parser import parse
+from cloud.logs.query.limit import Limit
+from cloud.logs.query.time_range import TimeRange
+from cloud.logs.query.where import Where
+from tests.collector.batches import DAY_US, NOON_US, numbered, table_of
+
+NOON = datetime(2027, 1, 15, 12, tzinfo=UTC)
+EVERYTHING = TimeRange()
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbStore]:
+    """Of three days 10, 20 and 30 rows, some of them of each host, in two files each."""
+    opened = DuckDbStore(tmp_path_factory.mktemp("days"))
+    for day, rows in enumerate((10, 20, 30)):
+        for host in ("h1", "h2"):
+            opened.append(numbered(0, rows // 2, host=host, observed_us=NOON_US + day * DAY_US))
+            opened.stop_appending(lambda file: True)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDbStore]:
+    opened = DuckDbStore(tmp_path)
+    yield opened
+    opened.close()
+
+
+def asked(text: str = "", time: TimeRange = EVERYTHING) -> Asked:
+    return Asked(compile_where(parse(text).condition), time, Limit.after(30))
+
+
+def count(store: DuckDbStore, text: str, time: TimeRange = EVERYTHING) -> CountTable:
+    query = parse(text)
+    return Counting(store).stage(Asked(compile_where(query.condition), time, Limit.after(30)), query.stages[0])
+
+
+TABLES = [
+    ("| count", ("count",), [[60]]),
+    ("| count by host", ("host", "count"), [["h1", 30], ["h2", 30]]),
+    ("host:h1 | count by 1d", ("time", "count"), [[f"2027-01-{15 + n}T00:00:00Z", 5 * (n + 1)] for n in range(3)]),
+    ("| count by 1d, host", ("time", "host", "count"),
+     [[f"2027-01-{15 + n}T00:00:00Z", host, 5 * (n + 1)] for n in range(3) for host in ("h1", "h2")]),
+    ("| top 2 message", ("message", "count"), [["0", 6], ["1", 6]]),
+    ("| top 3 service", ("service", "count"), [["nova-api", 60]]),
+    ("| count by event, severity, facility", ("event", "severity", "facility", "count"), [[None, "info", "local0", 60]]),
+    ("| count by fields.x", ("fields.x", "count"), [[None, 60]]),
+    ("host:h3 | count by host", ("host", "count"), []),
+    ("host:h3 | count", ("count",), [[0]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "columns", "rows"), TABLES)
+def test_a_pipe_counts_over_all_files(
+    days: DuckDbStore, text: str, columns: tuple[str, ...], rows: list[list[object]]
+) -> None:
+    table = count(days, text)
+    assert (table.columns, table.rows) == (columns, rows)
+    assert (table.counts.others, table.counts.is_partial) == (0, False)
+
+
+def test_only_the_time_range_is_counted(days: DuckDbStore) -> None:
+    day = timedelta(days=1)
+    assert count(days, "| count", TimeRange(NOON + day, NOON + 2 * day)).rows == [[20]]
+    assert count(days, "| count by 1d", TimeRange(NOON + day)).rows == [
+        ["2027-01-16T00:00:00Z", 20],
+        ["2027-01-17T00:00:00Z", 30],
+    ]
+
+
+def test_values_of_fields_are_counted_beside_a_condition_on_others(store: DuckDbStore) -> None:
+    for status, code in ((200, "a"), (500, "b"), (500, "a"), (500, "b")):
+        body = b'{"message": "m", "status": %d, "code": "%s"}' % (status, code.encode())
+        store.append(table_of(b"<134>1 - h nova-api - - - @cee: " + body))
+    assert count(store, "fields.status:500 | count by fields.code, fields.status").rows == [
+        ["b", "500", 2],
+        ["a", "500", 1],
+    ]
+
+
+def test_intervals_follow_the_clock_of_the_range(store: DuckDbStore) -> None:
+    store.append(table_of(b"<134>1 2027-01-10T08:00:00Z h nova-api - - - old", b"<134>1 - h nova-api - - - none"))
+    assert count(store, "| count by 1h").rows == [["2027-01-15T12:00:00Z", 2]]
+    assert count(store, "| count by 1h", TimeRange(clock="emitted")).rows == [
+        ["2027-01-10T08:00:00Z", 1],
+        ["2027-01-15T12:00:00Z", 1],
+    ]
+
+
+def test_rare_values_beyond_the_bound_are_added_up(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.counting.MAX_GROUPS", 3)
+    for number in range(10):
+        store.append(
+            numbered(number, 1 + (number == 4), host=f"h{number}", observed_us=NOON_US + number * 3_600_000_000)
+        )
+    table = count(store, "| count by host")
+    assert len(table.rows) == 3
+    assert table.rows[0] == ["h4", 2]
+    assert (table.counts.others, table.counts.total) == (7, 11)
+
+
+def test_long_values_are_counted_by_their_beginnings(store: DuckDbStore) -> None:
+    store.append(table_of(*(b"<134>1 - h nova-api - - - " + b"x" * 1000 + end for end in (b"a", b"b"))))
+    assert count(store, "| top 5 message").rows == [["x" * 1000, 2]]
+
+
+def test_a_count_that_is_cut_says_how_far_it_got(days: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, gone = days.query, threading.Event()
+
+    def query(sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        if "2027-01-16" in sql:
+            gone.set()
+        return read(sql, parameters, guard)
+
+    monkeypatch.setattr(days, "query", query)
+    stage = parse("| count").stages[0]
+    table = Counting(days).stage(Asked(Where(), EVERYTHING, Limit.after(30, gone)), stage)
+    assert table.counts.is_partial
+    assert table.rows in ([[30]], [[50]])
+    assert table.counts.reached is not None
+    assert table.counts.reached <= NOON + timedelta(days=2)
+
+
+INTERVALS = [
+    (timedelta(minutes=15), 60, 15.0),
+    (timedelta(hours=1), 60, 60.0),
+    (timedelta(hours=24), 60, 1800.0),
+    (timedelta(days=7), 60, 10800.0),
+    (timedelta(days=60), 60, 86400.0),
+    (timedelta(days=365), 60, 7 * 86400.0),
+    (timedelta(seconds=1), 60, 0.02),
+    (timedelta(), 60, 0.001),
+    (timedelta(hours=1), 6, 600.0),
+]
+
+
+@pytest.mark.parametrize(("length", "buckets", "expected_s"), INTERVALS)
+def test_intervals_are_round_numbers(length: timedelta, buckets: int, expected_s: float) -> None:
+    assert interval_for(TimeRange(NOON, NOON + length), buckets) == expected_s
+
+
+def test_a_histogram_begins_at_a_round_time_and_has_empty_intervals(days: DuckDbStore) -> None:
+    time = TimeRange(NOON - timedelta(hours=7), NOON + timedelta(days=2, hours=1))
+    drawn = histogram(Counting(days), asked("", time), 43_200)
+    assert [(bucket.begin.isoformat()[5:13], bucket.count) for bucket in drawn.buckets] == [
+        ("01-15T00", 0), ("01-15T12", 10), ("01-16T00", 0), ("01-16T12", 20), ("01-17T00", 0), ("01-17T12", 30),
+    ]  # fmt: skip
+    assert drawn.buckets[1].by_severity == {"info": 10}
+
+
+def test_a_histogram_without_an_end_or_of_too_many_intervals_is_refused(days: DuckDbStore) -> None:
+    with pytest.raises(ValueError, match=r"^cannot draw a time range without an end$"):
+        histogram(Counting(days), asked(), 60)
+    with pytest.raises(ValueError, match=r"^cannot draw 86400 intervals of 1 s: at most 1000$"):
+        histogram(Counting(days), asked("", TimeRange(NOON, NOON + timedelta(days=1))), 1)
+    with pytest.raises(ValueError, match=r"^cannot choose an interval for a time range without an end$"):
+        interval_for(EVERYTHING)
+
+
+def test_facets_count_each_name_by_itself(days: DuckDbStore) -> None:
+    found = facets(days, asked("host:h1"), 5)
+    assert {name: [(each.value, each.count) for each in values] for name, values in found.values_of.items()} == {
+        "host": [("h1", 30)],
+        "service": [("nova-api", 30)],
+        "facility": [("local0", 30)],
+        "severity": [("info", 30)],
+        "event": [(None, 30)],
+    }
+    assert not found.is_partial
+
+
+def test_facets_of_nothing_have_no_values(store: DuckDbStore) -> None:
+    assert facets(store, asked(), 5).values_of == {
+        name: [] for name in ("host", "service", "facility", "severity", "event")
+    }
