@@ -50,7 +50,8 @@ class Wishes:
 @click.option(
     "--destroy-duplicates",
     is_flag=True,
-    help="With --mend: also guests that run, where their instance runs on the host that the database says.",
+    help="With --mend: also guests that run, where their instance runs on the host that the database says, is deleted, "
+    "or never was.",
 )
 @click.option(
     "--destroy-copies",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from cloud.db.bounds import check_values
 from cloud.db.engine import Database
 from cloud.db.instance_changes import hold_expected, refuse_deleted
+from cloud.db.migration_hold import MigrationAsKnown, hold_migration
 from cloud.db.models import ClaimRow, ComputeNodeRow
 from cloud.domain.claim import Claim
 from cloud.domain.expected import ANY, Expected
@@ -22,13 +23,24 @@ _NAMES: Mapping[str, str] = MappingProxyType({"memory_mb": "MB of memory", "vcpu
 
 
 class ClaimTable:
-    """Every method is one transaction, and raises DatabaseUnavailableError as Database.transaction does."""
+    """Every method is one transaction, and raises DatabaseUnavailableError as Database.transaction does.
+
+    With `migration` nothing is changed but while that is as known: MigrationStateError where it is not any more.
+    """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
 
-    def claim(self, instance_uuid: str, host: str, wanted: Resources, limits: Resources) -> None:
+    def claim(
+        self,
+        instance_uuid: str,
+        host: str,
+        wanted: Resources,
+        limits: Resources,
+        *,
+        migration: MigrationAsKnown | None = None,
+    ) -> None:
         """Take `wanted` of the host, of which `limits` may be taken by all; a second time is no change.
 
         NoRoomError names what there is too little of, HostNotFoundError a host that never reported,
@@ -38,6 +50,8 @@ class ClaimTable:
         check_values(ClaimRow, values)
         with self._database.transaction() as session:
             refuse_deleted(session, instance_uuid)
+            if migration is not None:
+                hold_migration(session, migration)
             _hold_node(session, host)
             if _claimed(session, instance_uuid, host) is not None:
                 return
@@ -52,6 +66,7 @@ class ClaimTable:
         limits: Resources | None,
         *,
         expected: Expected = ANY,
+        migration: MigrationAsKnown | None = None,
     ) -> None:
         """Take `wanted` in place of what the instance has claimed of the host, which may be nothing.
 
@@ -64,6 +79,8 @@ class ClaimTable:
             if expected != ANY:
                 hold_expected(session, instance_uuid, expected, "claim for")
             refuse_deleted(session, instance_uuid)
+            if migration is not None:
+                hold_migration(session, migration)
             _hold_node(session, host)
             own = _claimed(session, instance_uuid, host)
             if limits is not None:
@@ -75,7 +92,14 @@ class ClaimTable:
             else:
                 session.execute(update(ClaimRow).where(*_is_of(instance_uuid, host)).values(**values))
 
-    def release(self, instance_uuid: str, host: str | None = None, *, expected: Expected = ANY) -> None:
+    def release(
+        self,
+        instance_uuid: str,
+        host: str | None = None,
+        *,
+        expected: Expected = ANY,
+        migration: MigrationAsKnown | None = None,
+    ) -> None:
         """Give back what the instance has claimed, of all hosts or of one; nothing claimed is no change.
 
         With `expected` only of an instance that is so, and stays so meanwhile: InstanceStateError and
@@ -87,6 +111,8 @@ class ClaimTable:
         with self._database.transaction() as session:
             if expected != ANY:
                 hold_expected(session, instance_uuid, expected, "release claims of")
+            if migration is not None:
+                hold_migration(session, migration)
             session.execute(of_it)
 
     def move(self, instance_uuid: str, host: str, wanted: Resources) -> tuple[str, ...] | None:

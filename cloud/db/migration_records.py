@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from cloud.db.batches import batches
@@ -191,7 +191,8 @@ class MigrationTable(MigrationReading):
     def want_abort(self, migration_id: int) -> Migration:
         """Have it given up; MigrationStateError when it is not in progress or the instance is handed over.
 
-        That whoever works on it lives is not said by this: the time of its last change stays.
+        That whoever works on it lives is not said by this: the time of its last change stays. One that waits to be
+        asked about once more is due at once.
         """
         return self._want(migration_id, "is_abort_wanted", "abort")
 
@@ -214,7 +215,9 @@ class MigrationTable(MigrationReading):
                 MigrationRow.status.in_(IN_PROGRESS),
                 MigrationRow.is_handed_over.is_(False),
             )
-            row = session.execute(wanted.values({flag: True})).one_or_none()
+            waits = MigrationRow.owner.is_(None) & MigrationRow.due_at.is_not(None)
+            due_at = case((waits, self._now()), else_=MigrationRow.due_at)
+            row = session.execute(wanted.values({flag: True, "due_at": due_at})).one_or_none()
             if row is None:
                 raise _not_so(found(session, migration_id), verb)
             return migration_of(row)

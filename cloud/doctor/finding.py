@@ -31,6 +31,8 @@ class Kind(StrEnum):
     TASK_LEFT = "task-left"
     """An instance with a task_state that nobody goes on with."""
     MIGRATION_LEFT = "migration-left"
+    MIGRATION_UNCERTAIN = "migration-uncertain"
+    """Nobody can say for long which host has its instance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from cloud.virt.keeping import KeptCopy
 class RemoveLeftover:
     """A guest of an instance that is deleted, or one that is off of an instance that was never built."""
 
-    destroys: ClassVar[Destroys | None] = None
-
     uuid: str
     host: str
     is_off: bool = True
+
+    @property
+    def destroys(self) -> Destroys | None:
+        return None if self.is_off else Destroys.RUNNING_GUEST
 
     @property
     def says(self) -> str:
@@ -40,8 +42,6 @@ class RemoveLeftover:
 class KeepGuest:
     """A guest that the database does not know, or one that is off beside that of its host: nothing of it is lost."""
 
-    destroys: ClassVar[Destroys | None] = None
-
     uuid: str
     host: str
     is_off: bool
@@ -49,6 +49,10 @@ class KeepGuest:
     """None where the database has no such instance."""
     shares_disk: bool = False
     """Whether the host of the instance uses the same storage."""
+
+    @property
+    def destroys(self) -> Destroys | None:
+        return None if self.is_off else Destroys.RUNNING_GUEST
 
     @property
     def says(self) -> str:
@@ -77,14 +81,28 @@ class RemoveCopy:
     host: str
     copy: KeptCopy
     destroys: Destroys | None = None
+    seen: SeenInstance | None = None
+    """None where the database has no such instance."""
+    state: PowerState | None = None
+    """Of its guest on its host, as it was seen; None where none was."""
 
     @property
     def says(self) -> str:
         return f"remove {self.copy.name} and its disk from {self.host}"
 
     def apply(self, means: Means) -> None:
-        if self.destroys is None and _instance(means, self.copy.uuid) is not None:
+        seen, now = self.seen, _instance(means, self.copy.uuid)
+        if seen is None and now is not None:
             raise InstanceStateError(f"cannot remove copy {self.copy.name}: its instance is not deleted")
+        if seen is not None and (now is None or now.host != seen.host):
+            raise InstanceStateError(f"cannot remove copy {self.copy.name}: its instance is moved, or gone, by now")
+        if seen is not None and seen.host is not None:
+            state = means.compute.guest_state(seen.host, seen.uuid)
+            if state is not self.state:
+                found = "has no guest" if state is None else f"is {state.name}"
+                raise InstanceStateError(
+                    f"cannot remove copy {self.copy.name}: its instance {found} on {seen.host} by now"
+                )
         means.compute.remove_kept_copy(self.host, self.copy.uuid, self.copy.name, keeps_disk=False)
 
 
@@ -102,7 +120,7 @@ class RemoveOutdated:
 
     @property
     def says(self) -> str:
-        kept = "without the disk, which it may use" if self.keeps_disk else "and its disk"
+        kept = "but for a disk that other hosts see" if self.keeps_disk else "and its disk"
         return f"remove what a resize has set aside on {self.host} {kept}, since it runs on {self.seen.host}"
 
     def apply(self, means: Means) -> None:

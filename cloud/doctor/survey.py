@@ -72,7 +72,7 @@ class Survey:
     unanswered: frozenset[str]
     """Those of them that are taken to be up."""
     copies: Mapping[str, Sequence[KeptCopy]] = field(default_factory=dict)
-    """What is set aside, by host that has answered."""
+    """What is set aside, by host that has said so: one of an earlier version does not."""
     histories: Mapping[str, Sequence[Migration]] = field(default_factory=dict)
     """The last migrations, newest first, of instances of which there are copies, by uuid."""
     storages: Mapping[str, str | None] = field(default_factory=dict)

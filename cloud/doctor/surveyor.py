@@ -16,7 +16,7 @@ from cloud.domain.instance import Instance, PowerState
 from cloud.domain.migration import Migration
 from cloud.domain.service import Service
 from cloud.errors import CloudError
-from cloud.rpc.errors import BusUnavailableError
+from cloud.rpc.errors import BusUnavailableError, NoSuchMethodError
 from cloud.services.conductor.tables import Tables
 from cloud.virt.keeping import KeptCopy
 
@@ -31,8 +31,8 @@ MAX_HISTORY = 20
 """Migrations of one instance that are looked at, the last ones."""
 
 Guests = Mapping[str, PowerState]
-Answer = tuple[Guests, Sequence[KeptCopy]]
-"""Of one host."""
+Answer = tuple[Guests, Sequence[KeptCopy] | None]
+"""Of one host; it may be of a version that does not say which copies it keeps."""
 
 
 class Hosts(Protocol):
@@ -71,7 +71,7 @@ class Surveyor:
         services = self.tables.services.all(binary=COMPUTE_BINARY)
         answers, unanswered = self._ask_hosts(service.host for service in services if service.is_up)
         guests = {host: found for host, (found, _) in answers.items()}
-        copies = {host: found for host, (_, found) in answers.items()}
+        copies = {host: found for host, (_, found) in answers.items() if found is not None}
         migrations = tuple(self._migrations())
         instances = {instance.uuid: SeenInstance.of(instance) for instance in self._instances()}
         copied = {copy.uuid for found in copies.values() for copy in found}
@@ -107,12 +107,17 @@ class Surveyor:
     def _ask(self, host: str) -> Answer | Exception:
         """Without the bus there is no word on any host, so that nothing is known."""
         try:
-            guests = self.hosts.list_guests(host, timeout_s=self.host_timeout_s)
-            return guests, self.hosts.list_kept_copies(host, timeout_s=self.host_timeout_s)
+            return self.hosts.list_guests(host, timeout_s=self.host_timeout_s), self._ask_for_copies(host)
         except BusUnavailableError:
             raise
         except (CloudError, *OF_ANOTHER_PROCESS) as exc:
             return exc
+
+    def _ask_for_copies(self, host: str) -> Sequence[KeptCopy] | None:
+        try:
+            return self.hosts.list_kept_copies(host, timeout_s=self.host_timeout_s)
+        except NoSuchMethodError:
+            return None
 
     def _instances(self) -> Iterator[Instance]:
         marker: str | None = None

@@ -80,8 +80,14 @@ class BuildRequest:
     """Only hosts with that storage will do, also of those that an admin has named; None: any."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As values that JSON has; `from_dict` gives an equal request."""
-        return asdict(self) | {"ignored_hosts": list(self.ignored_hosts)}
+        """As values that JSON has; `from_dict` gives an equal request.
+
+        `storage_id` only where one is asked for: a scheduler of an earlier version reads all others.
+        """
+        values = asdict(self) | {"ignored_hosts": list(self.ignored_hosts)}
+        if self.storage_id is None:
+            del values["storage_id"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

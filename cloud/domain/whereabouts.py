@@ -7,14 +7,17 @@ from typing import Any, Self
 
 
 class Departure(StrEnum):
-    """What the records say of an instance's evacuation from the host that asks."""
+    """What the records say of how an instance has left the host that asks, while that was not heard.
+
+    By an evacuation, or by the revert of the resize with which it had come.
+    """
 
     NONE = "none"
     UNDER_WAY = "under way"
     """It may run elsewhere at any moment, if it does not already."""
     COMPLETED = "completed"
     IN_ERROR = "in error"
-    """The destination has the instance; whether it runs there, somebody must look."""
+    """Another host has the instance; whether it runs there, somebody must look."""
 
 
 @dataclass(frozen=True, slots=True)

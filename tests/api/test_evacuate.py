@@ -197,6 +197,7 @@ def store(site: Site, **storages: str) -> None:
         ("2.28", {"host": TARGET}, 400, None),
         ("2.29", {"host": TARGET}, 400, None),
         ("2.29", {"host": TARGET, "force": True}, 200, True),
+        ("2.1", {"onSharedStorage": True}, 200, False),
         ("2.29", {}, 200, False),
     ],
 )
@@ -215,6 +216,25 @@ def test_where_others_see_its_disk_it_goes_elsewhere_only_by_particular_wish(
             "is on, hosts that have it and are up: HostD"
         )
         assert site.parts.instances.get(instance.uuid) == instance
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.13"])
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_new_disk_where_others_see_the_old_one_takes_a_host_that_is_named(
+    site: Site, version: str, *, is_up: bool
+) -> None:
+    site.report("HostD")
+    store(site, **{HOST: "nfs", "HostD": "nfs", TARGET: "own"})
+    if not is_up:
+        site.down("HostD")
+    instance = broken(site)
+    answer = act(site, instance, {"onSharedStorage": False}, 400, version)
+    assert answer["badRequest"]["message"] == (
+        f"cannot evacuate instance {instance.uuid} with onSharedStorage false to a host that is chosen: others have "
+        "the storage that its disk is on, name the host that it is to begin anew on"
+    )
+    assert site.parts.instances.get(instance.uuid) == instance
+    act(site, instance, OWN, version=version)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class FakeBus:
 
     def __init__(self) -> None:
         self.guests: dict[str, dict[str, int]] = {"a": {}, "b": {}}
+        self.copies: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
         self.failures: dict[str, Exception] = {}
         self.asked: list[str] = []
 
@@ -45,10 +47,12 @@ class FakeBus:
             raise self.failures[host]
         if method == "list_guests":
             return self.guests[host]
+        if method == "list_kept_copies":
+            return self.copies[host]
         if method == "guest_state":
             return self.guests[host].get(arguments["uuid"])
         self.asked.append(f"{method} {host}")
-        if method == "clear_departed":
+        if method == "keep_guest":
             del self.guests[host][arguments["uuid"]]
         return None
 
@@ -75,7 +79,7 @@ def tables(bus: FakeBus, tmp_path: Path) -> Iterator[Tables]:
         tables = Tables.of(database, lambda: datetime.now(UTC), down_after_s=60)
         for host in ("a", "b"):
             tables.services.report(ServiceReport(host, "nova-compute", "compute", "nova"))
-            tables.compute_nodes.report(compute_node(host))
+            tables.compute_nodes.report(replace(compute_node(host), storage_id=host))
         yield tables
 
 
@@ -148,8 +152,26 @@ def test_running_duplicate_is_destroyed_by_particular_wish_only(bus: FakeBus, do
     assert (result.exit_code, "not mended: it needs --destroy-duplicates" in result.stdout) == (1, True)
     assert bus.asked == []
     assert "1 found, 1 mended" in run("--mend", "--yes", "--destroy-duplicates").stdout
-    assert bus.asked == ["give_up_guest b", "clear_departed b"]
+    assert bus.asked == ["give_up_guest b", "keep_guest b"]
     assert run().exit_code == 0
+
+
+def test_copy_that_may_be_the_only_one_is_removed_by_particular_wish_only(bus: FakeBus, doubled: Tables) -> None:
+    bus.guests["b"] = {}
+    name = f"{UUID}.20141016T120000000000Z"
+    since = "2014-10-16T12:00:00+00:00"
+    bus.copies["b"] = [{"uuid": UUID, "name": name, "disk_bytes": 1 << 30, "since": since, "is_for_revert": False}]
+    result = run("--mend", "--yes", "--destroy-duplicates")
+    why = "its instance, which is on a, was made anew without it, or has another guest"
+    assert result.stdout.splitlines()[:4] == [
+        f"copy-kept  instance {UUID}  host b  since 2014-10-16T12:00:00Z",
+        f"    {name} is kept there with a disk of 1.0 GB: {why}",
+        f"    mending: remove {name} and its disk from b",
+        "    not mended: it needs --destroy-copies",
+    ]
+    assert bus.asked == []
+    assert "1 found, 1 mended" in run("--mend", "--yes", "--destroy-copies").stdout
+    assert bus.asked == ["remove_kept_copy b"]
 
 
 def test_what_cannot_be_mended_says_why_and_holds_up_nothing(bus: FakeBus, doubled: Tables) -> None:
@@ -188,6 +210,7 @@ def test_json_has_every_finding_and_what_came_of_it(bus: FakeBus, doubled: Table
         "mending": "release what is claimed of a",
         "is_mendable": True,
         "destroys_running_guest": False,
+        "destroys_copy": False,
         "outcome": "mended",
     }
     assert {name: document[name] for name in document if name != "findings"} == {
@@ -234,7 +257,8 @@ def test_database_that_cannot_be_used_is_one_line_and_exit_2(bus: FakeBus, tmp_p
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--yes"], ["--destroy-duplicates"], ["--mend", "--json"], ["--older-than", "soon"]]
+    "arguments",
+    [["--yes"], ["--destroy-duplicates"], ["--destroy-copies"], ["--mend", "--json"], ["--older-than", "soon"]],
 )
 def test_wish_that_makes_no_sense_is_refused(bus: FakeBus, arguments: list[str]) -> None:
     result = run(*arguments)

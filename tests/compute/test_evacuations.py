@@ -6,6 +6,7 @@ import pytest
 
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.errors import ComputeError, ImageNotFoundError, InstanceNotFoundError, InstanceStateError
+from cloud.virt.moving import ColdMigrating
 from tests.compute.conftest import on_either_storage, on_shared_storage
 from tests.compute.image_store import IMAGE
 from tests.compute.neighbours import HERE, THERE, Neighbours
@@ -36,6 +37,17 @@ def test_a_guest_of_it_that_is_there_already_is_a_reason_to_go_elsewhere(neighbo
     neighbours.run()
     neighbours.there.driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
     with pytest.raises(ComputeError, match=f"to host {THERE}: there is a guest of it, and its power state is RUNNING"):
+        neighbours.there.evacuations.sees_disk(UUID)
+
+
+def test_what_a_resize_has_set_aside_there_is_one_too(neighbours: Neighbours) -> None:
+    neighbours.run()
+    driver = neighbours.there.driver
+    assert isinstance(driver, ColdMigrating)
+    driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
+    driver.power_off(UUID)
+    driver.set_aside(UUID)
+    with pytest.raises(ComputeError, match=f"to host {THERE}: a resize has set it aside there"):
         neighbours.there.evacuations.sees_disk(UUID)
 
 

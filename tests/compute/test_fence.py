@@ -19,7 +19,7 @@ from tests.compute.site import ADDRESS, OTHER, UUID
 from tests.services.said import Line
 
 RUNNING, OFF = PowerState.RUNNING, PowerState.SHUTDOWN
-REMOVED = "guest of an evacuated instance removed"
+REMOVED = "guest of an instance that has left this host removed"
 
 
 def said(lines: list[Line], level: str) -> list[str]:
@@ -130,7 +130,7 @@ def test_disk_that_others_may_see_is_kept_where_the_instance_was_made_anew_witho
     (kept,) = neighbours.here.directory.parent.joinpath("shared").rglob("disk")
     assert (copy.uuid, copy.name in str(kept), kept.read_bytes()) == (UUID, True, content)
     level, message, fields = lines[-1]
-    assert (level, message.startswith("instance was evacuated without its disk"), fields["event"]) == (
+    assert (level, message.startswith("instance has left this host without its disk"), fields["event"]) == (
         "WARNING",
         True,
         "instance.keep",
@@ -253,14 +253,27 @@ def test_guest_goes_that_was_taken_back_by_the_revert_of_a_resize_while_its_host
     neighbours.there.driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
     silent = {"is_silent": True, "is_shared": False}
     reverting = neighbours.begin(kind=MigrationType.RESIZE, status=MigrationStatus.REVERTING, destination=silent)
+    waiting = {"host": THERE, "vm_state": VmState.RESIZED, "task_state": TaskState.RESIZE_REVERTING}
+    neighbours.tables.instances.update(UUID, waiting)  # its old host has it only from the hand-over on
     neighbours.there.fence.report()
     assert neighbours.guests() == (OFF, OFF)
     neighbours.tables.migrations.update(reverting.id, {"is_handed_over": True})
     neighbours.end(reverting, MigrationStatus.REVERTED)
-    neighbours.tables.instances.update(UUID, {"vm_state": VmState.STOPPED})
+    neighbours.tables.instances.update(UUID, {"host": HERE, "vm_state": VmState.STOPPED})
     for host in (neighbours.there, neighbours.here):
         host.fence.report()
     assert neighbours.guests() == (OFF, None)
+
+
+def test_guest_runs_on_while_the_revert_of_a_resize_goes_on_with_its_host(neighbours: Neighbours) -> None:
+    """It is that host's until it has set it aside, as it is told to."""
+    neighbours.run()
+    heard = {"is_silent": False, "is_shared": False}
+    neighbours.begin(kind=MigrationType.RESIZE, status=MigrationStatus.REVERTING, destination=heard)
+    neighbours.there.driver.spawn(neighbours.tables.instances.get(UUID), None, [ADDRESS], lambda _percent: None)
+    neighbours.tables.instances.update(UUID, {"host": THERE, "task_state": TaskState.RESIZE_REVERTING})
+    neighbours.there.fence.report()
+    assert neighbours.guests()[1] is RUNNING
 
 
 def test_guest_of_an_instance_that_was_put_elsewhere_by_hand_is_off_once_it_runs_there(

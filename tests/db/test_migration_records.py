@@ -11,6 +11,7 @@ from cloud.db.claims import ClaimTable
 from cloud.db.hosts import ComputeNodeTable
 from cloud.db.instance_faults import NewFault
 from cloud.db.instances import InstanceTable, Usage
+from cloud.db.migration_hold import MigrationAsKnown
 from cloud.db.migration_records import MigrationQuery, MigrationTable, NewMigration
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.expected import ANY, Expected
@@ -644,3 +645,45 @@ def test_larger_flavor_counts_until_a_resize_is_confirmed(
     assert instances.usage("p1") == Usage(instances=1, cores=4, ram_mb=8192)
     migrations.update(shrinking.id, {"status": MigrationStatus.CONFIRMED})
     assert instances.usage("p1") == Usage(instances=1, cores=1, ram_mb=2048)
+
+
+@pytest.mark.parametrize("name", ["want_abort", "want_force_complete"])
+def test_what_is_wanted_of_one_that_waits_is_due_at_once(
+    migrations: MigrationTable, instances: InstanceTable, instance: Instance, clock: Clock, name: str
+) -> None:
+    later = clock.now + timedelta(seconds=300)
+    active(instances, 2)
+    active(instances, 3)
+    waits, is_owned, is_new = (begin(migrations, number).id for number in (1, 2, 3))
+    migrations.update(waits, {"owner": None, "due_at": later})
+    migrations.update(is_owned, {"owner": "other", "due_at": later})
+    clock.advance(1)
+    for migration_id in (waits, is_owned, is_new):
+        assert getattr(migrations, name)(migration_id).due_at == migrations.get(migration_id).due_at
+    assert [migrations.get(each).due_at for each in (waits, is_owned, is_new)] == [clock.now, later, None]
+    assert {migrations.get(each).updated_at for each in (waits, is_owned)} == {clock.now - timedelta(seconds=1)}
+    silent_since = clock.now - timedelta(seconds=180)
+    assert [each.id for each in migrations.left(silent_since, waiting_since=silent_since)] == [waits]
+
+
+def test_claims_are_changed_for_a_migration_only_while_it_is_as_known(
+    migrations: MigrationTable, claims: ClaimTable, nodes: ComputeNodeTable, instance: Instance
+) -> None:
+    nodes.report(compute_node("b"))
+    migration = migrations.update(begin(migrations).id, {"owner": "one"})
+    known = MigrationAsKnown(migration.id, migration.status, {"owner": "one", "step": None})
+    larger = LARGE.resources
+    claims.claim(instance.uuid, "b", SMALL.resources, ROOM, migration=known)
+    claims.resize(instance.uuid, "b", larger, ROOM, migration=known)
+    for changes in ({"owner": "other"}, {"owner": "one", "status": MigrationStatus.ERROR}):
+        migrations.update(migration.id, changes)
+        with pytest.raises(MigrationStateError, match="cannot go on with migration 1: others have gone on with it"):
+            claims.release(instance.uuid, "b", migration=known)
+        with pytest.raises(MigrationStateError):
+            claims.resize(instance.uuid, "b", SMALL.resources, None, migration=known)
+        with pytest.raises(MigrationStateError):
+            claims.claim(instance.uuid, "b", SMALL.resources, ROOM, migration=known)
+        assert claims.of(instance.uuid) == {"b": larger}
+    migrations.update(migration.id, {"status": migration.status})
+    claims.release(instance.uuid, "b", migration=known)
+    assert claims.of(instance.uuid) == {}

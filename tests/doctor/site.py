@@ -18,6 +18,7 @@ from cloud.domain.instance import Instance, PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus, MigrationType
 from cloud.domain.service import ServiceReport
 from cloud.errors import CloudError, ComputeError, InstanceStateError
+from cloud.rpc.errors import NoSuchMethodError
 from cloud.services.conductor.tables import Tables
 from cloud.virt.keeping import KeptCopy
 from tests.db.conftest import Clock
@@ -35,6 +36,8 @@ class FakeCompute:
         self._tables = tables
         self.guests: dict[str, dict[str, PowerState]] = {host: {} for host in HOSTS}
         self.copies: dict[str, list[KeptCopy]] = {host: [] for host in HOSTS}
+        self.keep_no_copies: set[str] = set()
+        """Hosts of an earlier version."""
         self.failures: dict[str, Exception] = {}
         """By host, of whatever is asked of it."""
         self.asked: list[tuple[str, ...]] = []
@@ -50,6 +53,8 @@ class FakeCompute:
     def list_kept_copies(self, host: str, *, timeout_s: float) -> Sequence[KeptCopy]:
         assert timeout_s == 10.0
         self._fail(host)
+        if host in self.keep_no_copies:
+            raise NoSuchMethodError(f"nova-compute on {host} has no method list_kept_copies")
         return list(self.copies[host])
 
     def guest_state(self, host: str, uuid: str) -> PowerState | None:

@@ -137,6 +137,17 @@ def test_copy_is_not_outdated_where_its_instance_was_made_anew_since(
     assert finding.remedy.destroys is destroys
 
 
+def test_resize_that_failed_before_it_moved_anything_does_not_hide_that_it_was_made_anew(site: Site) -> None:
+    resize(site, MigrationStatus.ERROR, VmState.ACTIVE)
+    evacuate(site, shares_disk=False)
+    failed = site.begin(1, type=MigrationType.RESIZE, source_compute="c", dest_compute="a")
+    site.tables.migrations.update(failed.id, {"status": MigrationStatus.FAILED})
+    site.set(1, task_state=None)
+    (finding,) = [each for each in site.look().findings if each.kind is Kind.COPY_KEPT]
+    assert finding.remedy is not None
+    assert finding.remedy.destroys is Destroys.COPY
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -156,6 +167,56 @@ def test_what_a_resize_has_left_stays_when_things_have_changed_meanwhile(
     with pytest.raises(InstanceStateError, match="cannot remove copy"):
         doctor.mend(finding)
     assert site.compute.asked == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda site: site.compute.guests["b"].update({uuid_of(1): OFF}),
+        lambda site: site.compute.guests["b"].clear(),
+        lambda site: site.set(1, host="c"),
+        lambda site: site.set(1, host=None),
+        lambda site: site.tables.instances.delete(uuid_of(1)),
+    ],
+)
+@pytest.mark.parametrize("is_for_revert", [False, True])
+def test_copy_that_may_be_the_only_one_stays_when_things_have_changed_meanwhile(
+    site: Site, change: Callable[[Site], object], *, is_for_revert: bool
+) -> None:
+    site.run(1, "b")
+    site.keep(1, "a", is_for_revert=is_for_revert)
+    doctor = site.doctor()
+    (finding,) = doctor.look().findings
+    assert finding.as_dict()["destroys_copy"]
+    change(site)
+    with pytest.raises(InstanceStateError, match="cannot remove copy"):
+        doctor.mend(finding)
+    assert site.compute.asked == []
+
+
+def test_copy_that_nobody_knew_stays_when_its_instance_is_known_by_now(site: Site) -> None:
+    site.keep(1, "a")
+    doctor = site.doctor()
+    (finding,) = doctor.look().findings
+    site.run(1, "b")
+    with pytest.raises(InstanceStateError, match="cannot remove copy"):
+        doctor.mend(finding)
+    assert site.compute.asked == []
+
+
+def test_host_of_an_earlier_version_is_looked_at_for_all_but_its_copies(site: Site) -> None:
+    site.run(1, "a")
+    site.tables.claims.claim(uuid_of(1), "b", SMALL.resources, LIMITS)
+    site.compute.guests["b"][uuid_of(2)] = OFF
+    site.compute.keep_no_copies.add("b")
+    diagnosis = site.look()
+    assert (diagnosis.silent, diagnosis.is_partial) == ({}, False)
+    assert {each.kind: each.remedy is not None for each in diagnosis.findings} == {
+        Kind.GUEST_UNKNOWN: True,
+        Kind.CLAIM_ELSEWHERE: False,  # it may have what a revert needs that room for
+    }
+    claim = next(each for each in diagnosis.findings if each.kind is Kind.CLAIM_ELSEWHERE)
+    assert claim.mending == "nothing while b may keep a copy of it for a revert, and is too old to say"
 
 
 def test_copy_of_a_silent_host_is_not_known(site: Site) -> None:

@@ -134,14 +134,23 @@ def test_reboot_that_cannot_be_asked_for_leaves_the_instance_as_it_was(site: Sit
     assert (after.vm_state, after.task_state) == (before.vm_state, None)
 
 
-@pytest.mark.parametrize(("state", "says"), [(RUNNING, "power off the guest"), (OFF, "remove the guest, which is off")])
-def test_guest_of_a_deleted_instance_is_removed_also_when_it_runs(site: Site, state: PowerState, says: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "says", "destroys"),
+    [
+        (RUNNING, "power off the guest", Destroys.RUNNING_GUEST),
+        (OFF, "remove the guest, which is off", None),
+    ],
+)
+def test_guest_of_a_deleted_instance_is_removed_and_by_particular_wish_when_it_runs(
+    site: Site, state: PowerState, says: str, destroys: Destroys | None
+) -> None:
     site.run(1)
     site.tables.instances.delete(uuid_of(1))
     site.compute.guests["a"][uuid_of(1)] = state
     assert site.found() == [Told(Kind.GUEST_UNKNOWN, 1, "a")]
     assert site.only().since == site.clock.now
     assert site.only().mending.startswith(says)
+    assert site.only().as_dict()["destroys_running_guest"] is (destroys is not None)
     assert site.mend() == []
     assert site.compute.asked == [("destroy", "a", uuid_of(1))]
     assert site.found() == []
@@ -154,6 +163,7 @@ def test_guest_that_the_database_never_had_is_set_aside_and_its_disk_kept(site: 
     assert "nobody knows whose it is" in site.only().what
     assert ("power off and set aside" in site.only().mending) is (state not in (OFF, PowerState.CRASHED))
     assert "whose disk is kept there" in site.only().mending
+    assert site.only().as_dict()["destroys_running_guest"] is (state not in (OFF, PowerState.CRASHED))
     assert site.mend() == []
     assert site.compute.asked == [("keep_guest", "c", uuid_of(9))]
 
@@ -324,6 +334,22 @@ def test_no_duplicate_is_touched_where_its_host_does_not_have_it_at_all(site: Si
     site.set(1, host="c", node="c.example.org")
     found = [told for told in site.found() if told.kind is Kind.GUEST_ON_TWO_HOSTS]
     assert found == [Told(Kind.GUEST_ON_TWO_HOSTS, 1, host, is_mendable=False) for host in ("a", "b")]
+
+
+@pytest.mark.parametrize("storages", [{}, {"a": "a", "b": "b"}], ids=["unknown", "own"])
+def test_no_duplicate_is_touched_of_an_instance_that_is_on_no_host(site: Site, storages: dict[str, str]) -> None:
+    site.run(1, "a")
+    site.compute.guests["b"][uuid_of(1)] = OFF
+    site.set(1, host=None, node=None)
+    site.store(**storages)
+    twice = [each for each in site.look().findings if each.kind is Kind.GUEST_ON_TWO_HOSTS]
+    assert [(each.host, each.mending) for each in twice] == [
+        (
+            host,
+            "nothing: it does not run where the database has it, so that nobody knows which guest is the right one",
+        )
+        for host in ("a", "b")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,27 @@ def test_migration_that_nobody_goes_on_with_is_taken_up(site: Site) -> None:
     assert site.found() == []
 
 
+def test_migration_of_which_nobody_can_say_for_long_where_its_instance_is_is_told(site: Site) -> None:
+    """Its hosts are asked again and again, so that its row is never old."""
+    site.run(1)
+    migration = site.begin(1)
+    waits = {"step": "transfer", "status": MigrationStatus.RUNNING, "error": "host b does not say"}
+    since = site.tables.migrations.update(migration.id, waits).updated_at
+    site.tables.migrations.update(migration.id, {"uncertain_since": since})
+    site.age(minutes=29)
+    site.tables.migrations.update(migration.id, {})
+    assert site.found() == []
+    site.age(minutes=1)
+    assert site.found() == [Told(Kind.MIGRATION_UNCERTAIN, 1, "a", is_mendable=False)]
+    finding = site.only()
+    assert (finding.subject, finding.since) == ("1", since)
+    assert finding.what == (
+        "its migration 1 (live-migration) from a to b is running at step transfer, and waits: host b does not say"
+    )
+    site.age(minutes=30)
+    assert site.found() == [Told(Kind.MIGRATION_LEFT, 1, "a")]
+
+
 def test_more_than_a_page_of_everything_is_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud.doctor.surveyor.PAGE", 3)
     for number in range(1, 11):

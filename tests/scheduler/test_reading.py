@@ -1,6 +1,7 @@
 """Requests as they come over the bus: those that can be read, and those that cannot."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,12 @@ FLAVOR = VALUES["flavor"]
 
 def test_request_arrives_as_it_was_sent() -> None:
     assert read_request(VALUES) == WHOLE
+
+
+def test_request_for_any_storage_is_one_that_a_scheduler_of_an_earlier_version_reads() -> None:
+    wanted = replace(WHOLE, storage_id=None)
+    assert wanted.as_dict() == without("storage_id")
+    assert read_request(without("storage_id")) == wanted
 
 
 def without(name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -13,10 +13,13 @@ from cloud.db.schema import sync
 from cloud.db.services import ServiceTable
 from cloud.domain.service import Service, ServiceReport
 from cloud.errors import DatabaseUnavailableError, ServiceNotFoundError
-from cloud.rpc.errors import BadMessageError
+from cloud.rpc.errors import BadMessageError, BusUnavailableError
 from cloud.services.conductor.manager import ConductorManager, make_manager
+from cloud.services.conductor.moves.mover import Mover
+from cloud.services.conductor.options import CONDUCTOR_OPTIONS
 from cloud.services.conductor.own_queue import OwnWork
 from cloud.services.conductor.tables import Tables
+from cloud.services.configuration import read_configuration
 from cloud.services.manager import Parts
 from tests.services.said import Line
 
@@ -326,3 +329,67 @@ def test_each_kind_of_own_work_is_served_taken_up_and_put_down(tables: Tables) -
     manager.stop()
     assert (overdue.ended, taken_up) == (["a"], [4, 5])
     assert (builds.did, moves.did) == (["start", "stop 7"], ["start", "stop 3"])
+
+
+def test_after_a_database_was_away_nothing_is_left_before_all_could_say_that_they_live(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monotonic_s = [1000.0]
+    did: list[str] = []
+    work = OwnWork(Server(), lambda: ["a"], did.append, stop_timeout_s=7.0, say_alive=lambda: did.append("I live"))
+    manager = ConductorManager(tables, work, settle_s=60, clock_s=lambda: monotonic_s[0])
+    monotonic_s[0] += 60
+    manager.report()
+    assert did == ["I live", "a"]
+    did.clear()
+    monotonic_s[0] += 300
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.services, "announce", unavailable)
+        with pytest.raises(DatabaseUnavailableError):
+            manager.report()
+    for _ in range(6):
+        manager.report()
+        monotonic_s[0] += 10
+    assert did == ["I live"] * 6
+    manager.report()
+    assert did == [*["I live"] * 7, "a"]
+
+
+def unavailable(*_args: object, **_kwargs: object) -> NoReturn:
+    raise DatabaseUnavailableError("cannot use database: away")
+
+
+@pytest.mark.parametrize("report_interval", [10, 100])
+def test_a_move_is_taken_for_left_when_three_signs_of_life_have_not_come(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report_interval: int
+) -> None:
+    seen: list[timedelta] = []
+
+    class Seen(Mover):
+        def __init__(self, *args: Any, left_after: timedelta, **others: Any) -> None:
+            seen.append(left_after)
+            super().__init__(*args, left_after=left_after, **others)
+
+    monkeypatch.setattr("cloud.services.conductor.manager.Mover", Seen)
+    file = tmp_path / "nova.conf"
+    file.write_text(f"[DEFAULT]\nreport_interval = {report_interval}\nservice_down_time = 600\n")
+    conf = read_configuration([file], groups={"DEFAULT": CONDUCTOR_OPTIONS})
+    make_manager(Parts(conf, cast("Any", None), database))
+    assert seen == [timedelta(seconds=3 * (60 + report_interval))]
+
+
+def test_what_could_not_be_handed_on_is_looked_for_at_the_next_report(tables: Tables) -> None:
+    failing = [BusUnavailableError("cannot reach the bus")]
+    taken_up: list[int] = []
+
+    def take_up(number: int) -> None:
+        if failing:
+            raise failing.pop()
+        taken_up.append(number)
+
+    manager = ConductorManager(tables, OwnWork(Server(), lambda: [4, 5], take_up, stop_timeout_s=3.0))
+    with pytest.raises(BusUnavailableError):
+        manager.report()
+    assert taken_up == []
+    manager.report()
+    assert taken_up == [4, 5]

@@ -58,15 +58,13 @@ def _is_to_be_elsewhere(survey: Survey, instance: SeenInstance, claim: Claim) ->
 def _elsewhere(survey: Survey, instance: SeenInstance, claim: Claim) -> Finding:
     what = f"{in_words(claim.resources)} are claimed there, and the instance is on {instance.host or 'no host'}"
     silent = survey.silent.get(claim.host)
-    return Finding(
-        Kind.CLAIM_ELSEWHERE,
-        instance.uuid,
-        claim.host,
-        what,
-        claim.created_at,
-        ReleaseClaim(instance.uuid, claim.host, instance) if silent is None else None,
-        f"nothing while {claim.host} may have a guest of it, and does not say ({silent})",
-    )
+    unmended = None
+    if silent is not None:
+        unmended = f"nothing while {claim.host} may have a guest of it, and does not say ({silent})"
+    elif claim.host in survey.guests and claim.host not in survey.copies:
+        unmended = f"nothing while {claim.host} may keep a copy of it for a revert, and is too old to say"
+    remedy = ReleaseClaim(instance.uuid, claim.host, instance) if unmended is None else None
+    return Finding(Kind.CLAIM_ELSEWHERE, instance.uuid, claim.host, what, claim.created_at, remedy, unmended)
 
 
 def _missing(survey: Survey, instance: SeenInstance, host: str) -> Finding:

@@ -22,7 +22,7 @@ def examine_copies(survey: Survey, _bounds: Bounds) -> Iterator[Finding]:
             if instance is None:
                 yield _of_none(survey, host, copy)
             elif not copy.is_for_revert:
-                yield _made_anew(host, copy, instance)
+                yield _made_anew(survey, host, copy, instance)
             elif not _is_awaited(survey, host, copy):
                 yield _of_a_resize(survey, host, copy, instance)
 
@@ -34,9 +34,10 @@ def _of_none(survey: Survey, host: str, copy: KeptCopy) -> Finding:
     return _finding(host, copy, what, RemoveCopy(host, copy, Destroys.COPY))
 
 
-def _made_anew(host: str, copy: KeptCopy, instance: SeenInstance) -> Finding:
+def _made_anew(survey: Survey, host: str, copy: KeptCopy, instance: SeenInstance) -> Finding:
     what = f"its instance, which is on {instance.host or 'no host'}, was made anew without it, or has another guest"
-    return _finding(host, copy, what, RemoveCopy(host, copy, Destroys.COPY))
+    remedy = RemoveCopy(host, copy, Destroys.COPY, instance, _state(survey, instance))
+    return _finding(host, copy, what, remedy)
 
 
 def _of_a_resize(survey: Survey, host: str, copy: KeptCopy, instance: SeenInstance) -> Finding:
@@ -49,14 +50,19 @@ def _of_a_resize(survey: Survey, host: str, copy: KeptCopy, instance: SeenInstan
         return _finding(
             host, copy, what, unmended="nothing while it is in error: `nova resize-revert` may take it back"
         )
-    runs = survey.is_settled(instance) and survey.guests.get(where or "", {}).get(copy.uuid) is PowerState.RUNNING
+    runs = survey.is_settled(instance) and _state(survey, instance) is PowerState.RUNNING
     if not runs:
         return _finding(host, copy, what, unmended="nothing while it does not run there: this may be the only one")
     if not _has_its_disk(survey.histories.get(copy.uuid, ()), host):
         what += ", where it may have been made anew without its disk"
-        return _finding(host, copy, what, RemoveCopy(host, copy, Destroys.COPY))
+        return _finding(host, copy, what, RemoveCopy(host, copy, Destroys.COPY, instance, PowerState.RUNNING))
     storages = {survey.storages.get(host), survey.storages.get(where or "")}
     return _finding(host, copy, what, RemoveOutdated(host, copy, instance, len(storages) == 1 or None in storages))
+
+
+def _state(survey: Survey, instance: SeenInstance) -> PowerState | None:
+    """Of its guest on its host; None where that has none, or does not say."""
+    return survey.guests.get(instance.host or "", {}).get(instance.uuid)
 
 
 def _is_awaited(survey: Survey, host: str, copy: KeptCopy) -> bool:
@@ -68,10 +74,11 @@ def _is_awaited(survey: Survey, host: str, copy: KeptCopy) -> bool:
 def _has_its_disk(history: Sequence[Migration], host: str) -> bool:
     """Whether every evacuation since that resize took the disk along; `history` is newest first."""
     for migration in history:
+        if not migration.is_handed_over:
+            continue  # it has moved nothing
         if migration.type in _RESIZES and host in (migration.source_compute, migration.dest_compute):
             return True
-        is_departure = migration.type is MigrationType.EVACUATION and migration.is_handed_over
-        if is_departure and (migration.destination or {}).get("shares_disk") is not True:
+        if migration.type is MigrationType.EVACUATION and (migration.destination or {}).get("shares_disk") is not True:
             return False
     return False
 

@@ -52,8 +52,8 @@ def _duplicate(survey: Survey, instance: SeenInstance, host: str) -> Finding:
     shares_disk = len(storages) == 1
     remedy: Remedy | None = None
     unmended = None
-    if None in storages:
-        unmended = f"nothing until {host} and {_named(instance.host)} have said which storage they have"
+    if instance.host is not None and None in storages:
+        unmended = f"nothing until {host} and {instance.host} have said which storage they have"
     elif there is PowerState.RUNNING:
         remedy = RemoveDuplicate(instance, host, is_off=state in OFF, shares_disk=shares_disk)
     elif there in OFF and _all_are_off(survey, instance):

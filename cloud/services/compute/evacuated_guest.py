@@ -1,4 +1,4 @@
-"""The guest of an instance that was evacuated from this host: gone, or kept where its disk may be missed."""
+"""The guest of an instance that has left this host unheard: gone, or kept where its disk may be missed."""
 
 from cloud.domain.whereabouts import Whereabouts
 from cloud.logs.emit import logger
@@ -7,8 +7,8 @@ from cloud.virt.driver import Driver, InstanceMissingError
 from cloud.virt.keeping import Keeping
 from cloud.virt.moving import ColdMigrating, LiveMigrating
 
-REMOVED = "guest of an evacuated instance removed"
-KEPT = "instance was evacuated without its disk, which is kept here: cloud doctor lists it"
+REMOVED = "guest of an instance that has left this host removed"
+KEPT = "instance has left this host without its disk, which is kept here: cloud doctor lists it"
 
 
 def remove_evacuated(driver: Driver, found: Whereabouts) -> None:

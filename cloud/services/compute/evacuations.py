@@ -10,7 +10,7 @@ from cloud.services.compute.images import ImageCache
 from cloud.services.compute.progress import ProgressReport
 from cloud.services.compute.work import Host, alone
 from cloud.virt.driver import InstanceMissingError, VirtError
-from cloud.virt.moving import Regenerating
+from cloud.virt.moving import ColdMigrating, Regenerating
 
 
 class Evacuations:
@@ -23,7 +23,8 @@ class Evacuations:
     def sees_disk(self, uuid: str) -> bool:
         """Whether the instance, which is to come here, has a disk that this host sees.
 
-        ComputeError when there is a guest of it here already: nobody knows which of the two the instance is.
+        ComputeError when there is a guest of it here already, or one that is set aside: nobody knows which of the two
+        the instance is.
         """
         with alone(self._host, uuid):
             driver = self._host.driver
@@ -38,12 +39,16 @@ class Evacuations:
                     f"cannot evacuate instance {uuid} to host {self._host.name}: there is a guest of it, "
                     f"and its power state is {power_state.name}"
                 )
-            if not isinstance(driver, Regenerating):
-                return False
             try:
-                return driver.has_disk(uuid)
+                is_aside = isinstance(driver, ColdMigrating) and driver.is_set_aside(uuid)
+                has_disk = isinstance(driver, Regenerating) and driver.has_disk(uuid)
             except VirtError as exc:
                 raise ComputeError(str(exc)) from exc
+            if is_aside:
+                raise ComputeError(
+                    f"cannot evacuate instance {uuid} to host {self._host.name}: a resize has set it aside there"
+                )
+            return has_disk
 
     def evacuate_here(
         self, uuid: str, fixed_ips: Sequence[FixedIp], *, shares_disk: bool, is_running: bool

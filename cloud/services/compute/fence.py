@@ -26,6 +26,10 @@ class Peers(Protocol):
     def running_instances(self, host: str, uuids: Collection[str]) -> Collection[str]: ...
 
 
+_MAY_LEAVE = (TaskState.REBUILDING, TaskState.RESIZE_REVERTING)
+"""What an instance that is on this host is said to do while another one may be about to start it."""
+
+
 class Verdict(Enum):
     """What becomes of a guest."""
 
@@ -116,7 +120,7 @@ class Fence:
         # The hypervisor first: what is spawned after it was asked is in the database by then.
         states = self._states()
         here = {each.uuid: each.task_state for each in self._host.records.instances_on_host(self._host.name)}
-        doubtful = [uuid for uuid in states if here.get(uuid, TaskState.REBUILDING) is TaskState.REBUILDING]
+        doubtful = [uuid for uuid in states if here.get(uuid, TaskState.REBUILDING) in _MAY_LEAVE]
         found = self._host.records.whereabouts(doubtful) if doubtful else ()
         running = self._running_elsewhere(found, states)
         failed: list[str] = []

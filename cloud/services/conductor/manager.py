@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from cloud.services.conductor.instances import InstanceMethods
 from cloud.services.conductor.moves.journal import Journal
 from cloud.services.conductor.moves.kinds import make_kinds
 from cloud.services.conductor.moves.move import MoveServices
-from cloud.services.conductor.moves.mover import LEFT_AFTER, Mover
+from cloud.services.conductor.moves.mover import Mover
 from cloud.services.conductor.moves.server import MoveMethods, MoveServer
 from cloud.services.conductor.moves.waiting import ConfirmWindow
 from cloud.services.conductor.options import configured_limits, configured_patience
@@ -80,20 +80,25 @@ class ConductorManager(InstanceMethods, AddressMethods, WhereaboutsMethods, Mana
             stop.join()
 
     def report(self) -> None:
-        """Say which services have gone up or down; now and then have work taken up that nobody goes on with."""
+        """Say which services have gone up or down; now and then have work taken up that nobody goes on with.
+
+        Not before those who go on with it could say so: the database may have been away for all.
+        """
         is_settled = self._clock_s() - self._hears_since_s >= self._settle_s
         try:
             announced = self._tables.services.announce(says_down=is_settled)
+            for work in self._own_work:
+                work.say_alive()
         except DatabaseUnavailableError:
             self._hears_since_s = self._clock_s()
             raise
         for service in announced:
             _announce(service)
-        if self._clock_s() >= self._next_overdue_s:
-            self._next_overdue_s = self._clock_s() + OVERDUE_EVERY_S
+        if is_settled and self._clock_s() >= self._next_overdue_s:
             for work in self._own_work:
                 for left in work.left():
                     work.take_up(left)
+            self._next_overdue_s = self._clock_s() + OVERDUE_EVERY_S
 
     @rpc_method
     def report_service(self, report: Mapping[str, Any]) -> None:
@@ -188,16 +193,17 @@ def _moves(
 ) -> OwnWork[int]:
     journal = Journal(tables)
     kinds = make_kinds(tables, services, journal, configured_patience(conf), _now)
-    left_after = max(LEFT_AFTER, 3 * timedelta(seconds=conf.report_interval))
+    left_after = 3 * timedelta(seconds=OVERDUE_EVERY_S + conf.report_interval)  # three signs of life may be lost
     mover = Mover(tables, journal, kinds, _now, left_after=left_after)
     methods = MoveMethods(mover)
     server = MoveServer(configured_publisher(conf), conf.host, methods, workers=conf.max_concurrent_migrations)
     window = ConfirmWindow(tables, _now, window_s=conf.resize_confirm_window)
 
-    def left() -> Sequence[int]:
-        return [*mover.left(), *window.begin_due()]
+    def left() -> Iterator[int]:
+        yield from mover.left()
+        yield from window.begin_due()
 
-    return OwnWork(server, left, conductor.move_instance, conf.graceful_shutdown_timeout)
+    return OwnWork(server, left, conductor.move_instance, conf.graceful_shutdown_timeout, say_alive=mover.say_alive)
 
 
 def _now() -> datetime:

@@ -4,7 +4,7 @@ What those have others do comes back to nova-conductor as calls, which have to f
 many builds and moves wait and run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -46,9 +46,11 @@ class OwnWork(Generic[Work]):
     """What a conductor does from one such queue, and what it sees to beside."""
 
     server: Server
-    left: Callable[[], Sequence[Work]]
-    """What nobody goes on with."""
+    left: Callable[[], Iterable[Work]]
+    """What nobody goes on with; each is told right before it is taken up."""
     take_up: Callable[[Work], None]
     """Have somebody go on with it, or end it; it may take long, so it is not done here."""
     stop_timeout_s: float
     """What is not done within that is done by whoever gets the request next."""
+    say_alive: Callable[[], None] = lambda: None
+    """Say of what is under way here that it is, where others would take it for left."""

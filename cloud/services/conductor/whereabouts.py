@@ -25,7 +25,10 @@ IS_SHARED = "is_shared"
 """In the `destination` of a resize: whether both hosts use the same storage."""
 _BEGINS_ANEW = (TaskState.REBOOTING_HARD, TaskState.REBUILDING)
 _LEAVES = (MigrationStatus.RUNNING, MigrationStatus.POST_MIGRATING, MigrationStatus.REVERTING)
-"""Of an evacuation, from just before its hand-over on: what it is before that may still be refused."""
+"""Of an evacuation, from just before its hand-over on: what it is before that may still be refused.
+
+Also of a resize that is reverted while its new host is silent, from the beginning.
+"""
 _HAS_LEFT = (MigrationStatus.COMPLETED, MigrationStatus.REVERTED, MigrationStatus.CANCELLED)
 """The last where it was deleted meanwhile."""
 _MAX_MIGRATIONS = 20

@@ -140,6 +140,26 @@ def test_a_disk_from_an_earlier_time_is_not_taken_for_its_own(site: EvacuationSi
     assert [copy.uuid for copy in site.hosts[HERE].open_driver().kept_copies()] == [uuid_of(1)]
 
 
+@pytest.mark.parametrize("may_leave_disk", [True, False])
+def test_where_its_disk_should_be_and_is_not_it_is_made_anew_by_particular_wish_only(
+    site: EvacuationSite, *, may_leave_disk: bool
+) -> None:
+    site.enter()
+    disk = site.directory / "shared" / uuid_of(1)
+    disk.rename(site.directory / "lost")
+    site.move(site.begin(host=ELSEWHERE, is_forced=True, may_leave_disk=may_leave_disk))
+    if may_leave_disk:
+        assert (site.migration().status, site.instance().host) == (MigrationStatus.COMPLETED, ELSEWHERE)
+        return
+    site.assert_undone()
+    fault = site.fault()
+    assert fault is not None
+    assert fault.message == (
+        f"cannot evacuate instance {uuid_of(1)} to the host: it does not see the disk, "
+        "though it has the storage of its old host"
+    )
+
+
 def test_from_a_host_that_has_not_said_which_storage_it_has_it_may_go_anywhere(site: EvacuationSite) -> None:
     """As one whose nova-compute is of an earlier version."""
     site.enter()

@@ -72,6 +72,16 @@ def test_where_none_can_take_it_the_last_one_is_told_of_and_the_others_to_admins
     assert live.calls.made(CHECK) == 2
 
 
+@pytest.mark.parametrize("limit", [1, 2])
+def test_not_more_hosts_are_asked_than_may_be(live: LiveSite, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr("cloud.services.conductor.moves.live.MAX_DESTINATIONS", limit)
+    migration = live.enter()
+    live.calls.begin(refusing(live, *HOSTS))
+    live.move(migration)
+    assert NO in str(live.assert_stayed().error)
+    assert live.calls.made(CHECK) == limit
+
+
 @pytest.mark.parametrize("is_forced", [True, False])
 def test_a_host_that_was_asked_for_is_not_exchanged_for_another(live: LiveSite, *, is_forced: bool) -> None:
     migration = live.enter(host=HOSTS[1], is_forced=is_forced)

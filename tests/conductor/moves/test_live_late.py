@@ -22,16 +22,18 @@ TOO_LATE = ComputeError("cannot call nova-compute on compute-02: no reply in 120
 class Standstill:
     """A conductor that is stopped at a point, until another one has taken up what it had and all else has happened."""
 
-    def __init__(self, live: LiveSite, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, live: LiveSite, meanwhile: Callable[[], None], *, at: str) -> None:
+        """`at` names the call at which it stands."""
         self._live = live
         self._meanwhile = meanwhile
+        self._fails = not at.startswith("claims.")
         self.resumed_at: int | None = None
         """The number of calls that it had made."""
         self.wrong: Exception | None = None
         """Of what happened meanwhile."""
 
     def __call__(self) -> None:
-        """It goes on with the call failing at which it stood."""
+        """It goes on with the call failing at which it stood; one of the database is made late, and is no failure."""
         self._live.clock.advance(LEFT_AFTER.total_seconds())
         for host in self._live.hosts:
             self._live.report(host)
@@ -40,7 +42,8 @@ class Standstill:
         except Exception as exc:  # noqa: BLE001 - the mover that stands takes it for a failure of its own
             self.wrong = exc
         self.resumed_at = len(self._live.calls.reached)
-        raise TOO_LATE
+        if self._fails:
+            raise TOO_LATE
 
     def done_since(self) -> Sequence[str]:
         if self.wrong is not None:
@@ -68,10 +71,10 @@ def test_overtaken_at_any_call_that_fails_it_says_and_does_nothing(live: LiveSit
         migration = live.enter(number)
 
         def take_up(migration_id: int = migration.id) -> None:
-            assert other.left() == [migration_id]
+            assert [*other.left()] == [migration_id]
             other.move(migration_id)
 
-        standstill = Standstill(live, take_up)
+        standstill = Standstill(live, take_up, at=point[1])
         live.calls.begin(at(point, standstill))
         lines.clear()
         live.move(migration)
@@ -90,7 +93,7 @@ def test_overtaken_while_it_takes_back_it_leaves_the_next_migration_alone(live: 
     other = live.mover(Calls())
 
     def meanwhile() -> None:
-        assert other.left() == [migration.id]
+        assert [*other.left()] == [migration.id]
         other.move(migration.id)
         ended = live.assert_stayed()
         live.turn(SOURCE)
@@ -98,7 +101,7 @@ def test_overtaken_while_it_takes_back_it_leaves_the_next_migration_alone(live: 
         live.move(again, other)
         live.assert_at(str(ended.dest_compute))
 
-    standstill = Standstill(live, meanwhile)
+    standstill = Standstill(live, meanwhile, at=undo)
     live.calls.begin(first_time(undo, "before", standstill))
     live.move(migration)
     assert standstill.done_since() == []
@@ -118,11 +121,11 @@ def test_overtaken_by_one_that_is_still_at_the_same_step_it_takes_nothing_from_u
     calls.begin(first_time(name, "before", raising(Killed())))  # it stands there
 
     def take_up() -> None:
-        assert other.left() == [migration.id]
+        assert [*other.left()] == [migration.id]
         with pytest.raises(Killed):
             other.move(migration.id)
 
-    standstill = Standstill(live, take_up)
+    standstill = Standstill(live, take_up, at=name)
     live.calls.begin(first_time(name, "before", standstill))
     live.move(migration)
     assert standstill.done_since() == []
@@ -132,14 +135,45 @@ def test_overtaken_by_one_that_is_still_at_the_same_step_it_takes_nothing_from_u
     live.assert_moved()
 
 
+def test_overtaken_between_two_candidates_it_leaves_the_claim_to_whoever_claimed_anew(live: LiveSite) -> None:
+    """On the host that has refused it before."""
+    migration = live.enter()
+    calls = Calls()
+    other = live.mover(calls)
+    calls.begin(first_time("compute.prepare_live_arrival", "before", raising(Killed())))  # it stands there
+    refused: list[str] = []
+
+    def refuse() -> None:
+        refused.append(str(live.migration().dest_compute))
+        raise TOO_LATE
+
+    def take_up() -> None:
+        assert [*other.left()] == [migration.id]
+        with pytest.raises(Killed):
+            other.move(migration.id)
+        assert live.claims() == sorted([SOURCE, *refused])
+
+    standstill = Standstill(live, take_up, at="claims.release")
+    live.calls.begin(
+        first_time("compute.check_live_destination", "before", refuse),
+        first_time("claims.release", "before", standstill),
+    )
+    live.move(migration)
+    assert standstill.done_since() == []
+    assert live.claims() == sorted([SOURCE, *refused])
+    calls.begin()
+    other.move(migration.id)
+    live.assert_moved()
+
+
 def test_marked_as_left_it_is_nobodys_until_it_is_taken_up(live: LiveSite) -> None:
     migration = live.enter()
     other = live.mover(Calls())
 
     def mark() -> None:
-        assert other.left() == [migration.id]
+        assert [*other.left()] == [migration.id]
 
-    standstill = Standstill(live, mark)
+    standstill = Standstill(live, mark, at="compute.prepare_live_arrival")
     live.calls.begin(first_time("compute.prepare_live_arrival", "after", standstill))
     live.move(migration)
     assert standstill.done_since() == []
@@ -156,6 +190,7 @@ def test_a_mover_that_waits_long_for_a_host_says_that_it_lives(live: LiveSite) -
     def wait() -> None:
         for _ in range(10):
             live.clock.advance(60)
+            mover.say_alive()
             seen.extend(map(list, (mover.left(), other.left())))
 
     live.calls.begin(first_time("compute.prepare_live_arrival", "before", wait))
@@ -174,9 +209,11 @@ def test_one_that_hangs_says_so_for_an_hour_at_the_most(live: LiveSite) -> None:
     def hang() -> None:
         while live.clock.now < migration.created_at + HEARD_WITHIN:
             live.clock.advance(60)
-            assert mover.left() == []
+            mover.say_alive()
+            assert [*mover.left()] == []
         live.clock.advance(LEFT_AFTER.total_seconds())
-        assert mover.left() == [migration.id]
+        mover.say_alive()
+        assert [*mover.left()] == [migration.id]
         for host in live.hosts:
             live.report(host)
         other.move(migration.id)
@@ -191,9 +228,9 @@ def test_one_that_nobody_has_taken_up_is_given_longer(live: LiveSite) -> None:
     migration = live.enter()
     mover = live.mover()
     live.clock.advance(UNHEARD_AFTER.total_seconds() - 1)
-    assert mover.left() == []
+    assert [*mover.left()] == []
     live.clock.advance(1)
-    assert mover.left() == [migration.id]
+    assert [*mover.left()] == [migration.id]
 
 
 def test_a_hand_over_gives_back_the_sources_claim_with_it(live: LiveSite) -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus
+from cloud.errors import ComputeError
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.moves.patience import Patience
 from tests.conductor.moves.live_site import PATIENCE, SOURCE, LiveSite
-from tests.conductor.site import first_time, raising
+from tests.conductor.site import Point, first_time, raising
 from tests.db.making import uuid_of
 from tests.services.said import Line
 
@@ -77,6 +78,38 @@ def test_an_abort_that_comes_too_late_changes_nothing(live: LiveSite) -> None:
     at_wait(live, 1, let_go_and_abort)
     live.move(migration)
     live.assert_moved()
+
+
+def test_an_abort_that_fails_is_asked_for_again(live: LiveSite) -> None:
+    migration = live.enter()
+    live.on_wait = lambda: abort(live) if len(live.waited_s) == 3 else None
+    fails = raising(ComputeError("cannot abort it: the hypervisor is busy"))
+    live.calls.begin(first_time("compute.abort_live_transfer", "before", fails))
+    live.move(migration)
+    live.assert_stayed(status=MigrationStatus.CANCELLED)
+    assert live.calls.made("compute.abort_live_transfer") >= 2
+    assert live.clock_s() < 10
+
+
+def test_an_abort_that_fails_each_time_is_not_tried_for_ever(live: LiveSite) -> None:
+    migration = live.enter()
+    live.on_wait = lambda: abort(live) if len(live.waited_s) == 3 else None
+
+    def fail(point: Point) -> None:
+        if point[1:] == ("compute.abort_live_transfer", "before"):
+            raise ComputeError("cannot abort it: the hypervisor is busy")
+
+    live.calls.begin(fail)
+    live.move(migration)
+    waiting = live.migration()
+    assert (waiting.status, waiting.owner) == (MigrationStatus.RUNNING, None)
+    assert waiting.uncertain_since is not None
+    assert waiting.error == (
+        f"cannot abort the transfer of instance {uuid_of(1)}: cannot abort it: the hypervisor is busy"
+    )
+    assert live.guests() == {SOURCE: PowerState.RUNNING}
+    assert SILENT_S <= live.clock_s() < SILENT_S + 10
+    live.let_all_go()
 
 
 def test_one_that_does_not_end_in_time_is_given_up(live: LiveSite) -> None:

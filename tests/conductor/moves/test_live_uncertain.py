@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from cloud.db.hosts import COMPUTE_BINARY
 from cloud.domain.instance import PowerState, TaskState, VmState
 from cloud.domain.migration import Migration, MigrationStatus
-from cloud.errors import ComputeError
+from cloud.errors import ComputeError, DatabaseUnavailableError
 from tests.conductor.moves.live_site import PATIENCE, REQUEST_ID, SOURCE, LiveSite
-from tests.conductor.site import HOSTS, Calls
+from tests.conductor.site import HOSTS, Calls, Point
 from tests.db.making import uuid_of
 from tests.services.said import Line
 
@@ -121,6 +122,38 @@ def test_while_it_runs_all_the_same_it_is_watched_again(live: LiveSite) -> None:
     live.assert_moved()
 
 
+@pytest.mark.parametrize("name", ["migrations.update", "migrations.get"])
+def test_a_database_that_is_away_for_a_moment_ends_none_that_runs_all_the_same(live: LiveSite, name: str) -> None:
+    def cut_off() -> None:
+        live.compute.silent = set(HOSTS)
+
+    live.on_wait = cut_off
+    live.move(live.enter())
+    assert_waits(live)
+    live.compute.silent = set()
+    live.on_wait = live.let_all_go
+    live.clock.advance(300)
+    for host in HOSTS:
+        live.report(host)
+    away: list[bool] = []
+
+    def be_away(point: Point) -> None:
+        if point[1:] == ("compute.live_transfer", "after") and not away:
+            away.append(True)
+        elif point[1:] == (name, "before") and away == [True]:
+            away.append(False)
+            raise DatabaseUnavailableError("cannot use database: it is away")
+
+    calls = Calls()
+    mover = live.mover(calls)
+    (migration_id,) = mover.left()
+    calls.begin(be_away)
+    mover.move(migration_id)
+    assert away == [True, False]
+    live.assert_moved()
+    assert calls.made("compute.abort_live_transfer") == 0
+
+
 def test_one_whose_abort_is_not_heard_waits_for_its_end(live: LiveSite) -> None:
     migration = live.enter()
     live.compute.deaf = {SOURCE}
@@ -186,6 +219,33 @@ def test_deleted_while_the_source_is_cut_off_it_is_cancelled_when_that_is_back(l
     live.assert_deleted()
     assert live.migration().status is MigrationStatus.CANCELLED
     assert str(live.migration().error).endswith(f"cannot move instance {uuid_of(1)}: the instance is deleted")
+
+
+@pytest.mark.parametrize("gone", ["the source", "the destination"])
+def test_deleted_it_is_not_waited_for_a_host_that_is_forced_down(live: LiveSite, gone: str) -> None:
+    hide_at_end(live, live.enter())
+    destination = str(assert_waits(live).dest_compute)
+    silent, answers = (SOURCE, destination) if gone == "the source" else (destination, SOURCE)
+    live.clock.advance(1)
+    live.delete(uuid_of(1), hears=False)
+    live.compute.silent = {silent}
+    live.tables.services.force_down(answers, COMPUTE_BINARY, is_forced=True)
+    ask_again(live)
+    assert live.migration().is_in_progress
+    live.tables.services.force_down(silent, COMPUTE_BINARY, is_forced=True)
+    ask_again(live)
+    ended = live.migration()
+    assert (ended.status, ended.owner, ended.due_at) == (MigrationStatus.ERROR, None, None)
+    error = str(ended.error)
+    assert error.startswith(
+        f"cannot move instance {uuid_of(1)}: the instance is deleted; it was given up: "
+        f"cannot delete instance {uuid_of(1)} on both hosts: host {silent}: "
+    )
+    assert error.endswith(f"cannot call nova-compute on {silent}: no reply in 10 s; the host is forced down")
+    assert answers not in error
+    assert answers not in live.guests() or answers == SOURCE  # which deletes it itself
+    live.result()  # the action has ended
+    assert live.instance().task_state is TaskState.DELETING
 
 
 def failing_destroy(live: LiveSite, uuid: str) -> Callable[[str, str], None]:

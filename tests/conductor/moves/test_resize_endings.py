@@ -11,6 +11,7 @@ from cloud.domain.migration import MigrationStatus
 from cloud.errors import ComputeError
 from cloud.rpc.errors import RpcTimeoutError
 from cloud.services.conductor.moves.move import WAITS_S
+from cloud.services.conductor.whereabouts import IS_SILENT
 from tests.conductor.moves.resize_fixtures import case, site
 from tests.conductor.moves.resize_site import CASES, CONFIRMED, HERE, REVERTED, Case, ResizeSite
 from tests.conductor.site import Point, first_time, raising
@@ -176,6 +177,55 @@ def test_from_a_host_that_is_forced_down_and_silent_it_goes_back_to_the_old_one(
     assert site.tables.claims.of(instance.uuid) == {HERE: SMALL.resources}
     assert site.guests() == {HERE: case.power_state, host: case.power_state}  # which has not heard of it
     assert site.waited_s == []
+
+
+@OTHER_HOST
+@pytest.mark.parametrize("is_forced", [True, False])
+def test_that_a_host_may_be_silent_is_noted_before_it_is_asked_and_until_it_answers(
+    site: ResizeSite, *, is_forced: bool
+) -> None:
+    """From then on it lets its guest not run, should it come back before the instance is its old host's."""
+    site.finish()
+    site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=is_forced)
+    noted: list[object] = []
+
+    def note(point: Point) -> None:
+        if point[1:] in (("compute.set_aside", "before"), ("compute.take_back", "before")):
+            noted.append((site.migration().destination or {}).get(IS_SILENT, False))
+
+    site.calls.begin(note)
+    site.move(site.begin_ending(REVERTING))
+    assert noted == [is_forced, False, False]
+    site.assert_reverted()
+
+
+@OTHER_HOST
+def test_a_host_that_is_forced_down_and_answers_that_it_cannot_is_not_silent(site: ResizeSite) -> None:
+    site.finish()
+    site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=True)
+    site.calls.begin(first_time("compute.set_aside", "before", raising(NO)))
+    site.move(site.begin_ending(REVERTING))
+    site.assert_waits()
+    assert (site.migration().destination or {})[IS_SILENT] is False
+
+
+@LOCAL
+def test_deleted_while_it_is_taken_back_from_a_silent_host_it_leaves_nothing_on_the_old_one(site: ResizeSite) -> None:
+    site.finish()
+    site.tables.services.force_down(str(site.instance().host), "nova-compute", is_forced=True)
+
+    def delete_and_fail() -> None:
+        site.delete(hears=False)
+        raise NO
+
+    site.calls.begin(
+        first_time("compute.set_aside", "before", lambda: cut_off((0, "compute.set_aside", "before"))),
+        first_time("compute.take_back", "before", delete_and_fail),
+    )
+    site.move(site.begin_ending(REVERTING))
+    assert site.calls.made("compute.drop_aside") == 1  # the other one would not answer
+    assert site.traces() == set()
+    assert HERE not in site.guests()
 
 
 @OTHER_HOST

@@ -140,6 +140,28 @@ def test_while_it_does_not_run_nothing_is_confirmed_whatever_the_database_says(s
 
 
 @OTHER_HOST
+def test_deleted_while_it_is_confirmed_it_leaves_nothing(site: ResizeSite) -> None:
+    leave_unfinished(site)
+    start_by_hand(site)
+    site.calls.begin(first_time("compute.guest_state", "before", lambda: site.delete(hears=True)))
+    site.move(site.begin_ending(CONFIRMING))
+    site.assert_nothing_left()
+
+
+@OTHER_HOST
+def test_deleted_while_its_old_host_cannot_be_cleared_it_waits_until_that_can(site: ResizeSite) -> None:
+    leave_unfinished(site)
+    start_by_hand(site)
+    site.turn("drop_aside")
+    site.calls.begin(first_time("compute.drop_aside", "before", lambda: site.delete(hears=True)))
+    site.move(site.begin_ending(CONFIRMING))
+    assert site.migration().status is MigrationStatus.FINISHED
+    site.turn()
+    site.clear_up()
+    site.assert_nothing_left()
+
+
+@OTHER_HOST
 def test_where_its_old_host_cannot_be_cleared_it_may_be_confirmed_again(site: ResizeSite) -> None:
     host = leave_unfinished(site)
     start_by_hand(site)

@@ -38,6 +38,8 @@ def _evacuate(call: Call, instance: Instance, body: Evacuate) -> Response:
     may_leave_disk = body.force or (call.version < V2_14 and not body.on_shared_storage)
     if body.host is not None:
         _check_storage(call, instance, body.host, may_leave_disk=may_leave_disk)
+    elif may_leave_disk:
+        _refuse_to_choose(call, instance)
     wanted = Wanted(
         flavor=instance.flavor,
         host=body.host,
@@ -74,6 +76,16 @@ def _check_storage(call: Call, instance: Instance, target: str, *, may_leave_dis
         f"cannot evacuate instance {instance.uuid} to host {target}: it does not have the storage that its disk is on, "
         f"hosts that have it and are up: {up}"
     )
+
+
+def _refuse_to_choose(call: Call, instance: Instance) -> None:
+    """BadRequestError where the disk is said not to be shared, and others see it: hosts are chosen from them alone."""
+    states = call.parts.hosts.states()
+    if storage_to_go_to(states, host_of(instance), named=None, may_leave_disk=True) is not None:
+        raise BadRequestError(
+            f"cannot evacuate instance {instance.uuid} with onSharedStorage false to a host that is chosen: others "
+            "have the storage that its disk is on, name the host that it is to begin anew on"
+        )
 
 
 def _answer(call: Call, password: str | None) -> Response:

@@ -36,7 +36,7 @@ def confirm_kind(tables: Tables, compute: ResizeCompute, placing: Placing, journ
     """For migrations that are `confirming`; the instance is the destination's, or deleted, wherever it was then."""
 
     def confirm(move: Move) -> None:
-        is_deleted = is_unwanted(move.instance)
+        is_deleted = journal.is_unwanted(move)
         if not is_deleted and is_unfinished(move):
             _check_runs(compute, move)
         for host in sorted({move.source, move.destination} - {move.instance.host}):
@@ -75,5 +75,5 @@ def _end_completed(move: Move) -> End:
 
 
 def _end_failed(move: Move, _failure: Failure) -> End:
-    is_waiting = is_unwanted(move.instance) or not is_unfinished(move)
+    is_waiting = move.is_deleted or is_unwanted(move.instance) or not is_unfinished(move)
     return End(MigrationStatus.FINISHED if is_waiting else MigrationStatus.ERROR)

@@ -141,7 +141,14 @@ class EvacuationSteps:
                 f"its disk {found} where host {move.destination} sees it"
             )
         source, destination = self._storages(move)
-        if shares_disk and None not in (source, destination) and source != destination:
+        are_known = None not in (source, destination)
+        may_leave_disk = bool(move.migration.options.get(MAY_LEAVE_DISK))
+        if not shares_disk and are_known and source == destination and not may_leave_disk:
+            raise ComputeError(
+                f"cannot evacuate instance {move.uuid} to host {move.destination}: it does not see the disk, "
+                "though it has the storage of its old host"
+            )
+        if shares_disk and are_known and source != destination:
             raise ComputeError(
                 f"cannot evacuate instance {move.uuid} to host {move.destination}: there is a disk of it, "
                 f"which is not the one that host {move.source} had, but from an earlier time"
@@ -190,7 +197,7 @@ class EvacuationSteps:
 
     def _release_source(self, move: Move) -> None:
         """The guest that it has goes when it is back: it asks."""
-        self._tables.claims.release(move.uuid, move.source)
+        self._journal.release(move, move.source)
         self._is_deleted(move)
 
     def _end_completed(self, move: Move) -> End:
@@ -203,7 +210,7 @@ class EvacuationSteps:
         """Undone, it is what it was; in error where it is the destination's, and may not run there."""
         if failure.is_ours:
             return End(MigrationStatus.ERROR if failure.left else MigrationStatus.FAILED)
-        self._tables.claims.release(move.uuid, move.source)
+        self._journal.release(move, move.source)
         if self._is_deleted(move):
             return End(MigrationStatus.CANCELLED)
         return End(MigrationStatus.ERROR, {"vm_state": VmState.ERROR, "task_state": None, "progress": 0})

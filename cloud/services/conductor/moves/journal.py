@@ -9,14 +9,17 @@ failed, before it takes anything back, and together with the fault that it would
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from cloud.db.instance_faults import NewFault
+from cloud.db.migration_hold import MigrationAsKnown
 from cloud.domain.expected import Expected
+from cloud.domain.flavor import Resources
 from cloud.domain.instance import TaskState
 from cloud.domain.migration import MigrationStatus
 from cloud.errors import InstanceNotFoundError, InstanceStateError, MigrationStateError
@@ -38,6 +41,7 @@ from cloud.services.conductor.moves.move import (
 )
 from cloud.services.conductor.procedure import Procedure, Step, nothing
 from cloud.services.conductor.tables import Tables
+from cloud.services.conductor.whereabouts import former_host
 
 _COMPARED = ("owner", "step", "is_undoing", "is_handed_over", "dest_compute")
 """What only one of several movers changes."""
@@ -129,7 +133,7 @@ class Journal:
         if move.migration.is_handed_over:
             return
         expected = Expected(task_states=task_states, host=move.instance.host)
-        try:
+        with _as_overtaken():
             move.migration, move.instance = self._tables.migrations.hand_over(
                 move.migration.id,
                 instance_changes=instance,
@@ -138,8 +142,20 @@ class Journal:
                 still=self._as_it_was(move),
                 releases=releases,
             )
-        except MigrationStateError as exc:
-            raise OvertakenError(str(exc)) from exc
+
+    def claim(self, move: Move, host: str, wanted: Resources, limits: Resources) -> None:
+        """Unless another mover has gone on with the migration, as `release` and `resize_claim`; as of ClaimTable."""
+        with _as_overtaken():
+            self._tables.claims.claim(move.uuid, host, wanted, limits, migration=self._as_known(move))
+
+    def resize_claim(self, move: Move, host: str, wanted: Resources, limits: Resources | None) -> None:
+        with _as_overtaken():
+            self._tables.claims.resize(move.uuid, host, wanted, limits, migration=self._as_known(move))
+
+    def release(self, move: Move, host: str) -> None:
+        """What it has claimed there, and not what whoever went on has claimed for the same instance since."""
+        with _as_overtaken():
+            self._tables.claims.release(move.uuid, host, migration=self._as_known(move))
 
     def end(self, move: Move, end: End, error: str | None, fault: NewFault | None = None) -> None:
         """End the migration together with the instance's task; alone where the instance is somebody else's by now.
@@ -170,6 +186,10 @@ class Journal:
         """Whether the instance is deleted, or to be deleted, as `move` knows then."""
         move.is_deleted = is_unwanted(self._tables.instances.get(move.uuid, deleted=True))
         return move.is_deleted
+
+    def is_forced_down(self, host: str) -> bool:
+        """Whether an admin says that the host is not there, and need not be asked."""
+        return former_host(self._tables, host).is_forced_down
 
     def _refuse_unwanted(self, move: Move) -> None:
         if self.is_unwanted(move):
@@ -233,12 +253,10 @@ class Journal:
 
     def _write(self, move: Move, changes: Mapping[str, Any], fault: NewFault | None = None) -> None:
         migration = move.migration
-        try:
+        with _as_overtaken():
             move.migration = self._tables.migrations.update(
                 migration.id, changes, statuses=(migration.status,), still=self._as_it_was(move), fault=fault
             )
-        except MigrationStateError as exc:
-            raise OvertakenError(str(exc)) from exc
 
     def _write_both(
         self,
@@ -249,7 +267,7 @@ class Journal:
         expected: Expected,
         fault: NewFault | None = None,
     ) -> None:
-        try:
+        with _as_overtaken():
             move.migration, move.instance = self._tables.migrations.update_both(
                 move.migration.id,
                 changes,
@@ -259,11 +277,20 @@ class Journal:
                 still=self._as_it_was(move),
                 fault=fault,
             )
-        except MigrationStateError as exc:
-            raise OvertakenError(str(exc)) from exc
+
+    def _as_known(self, move: Move) -> MigrationAsKnown:
+        return MigrationAsKnown(move.migration.id, move.migration.status, self._as_it_was(move))
 
     def _as_it_was(self, move: Move) -> Mapping[str, Any]:
         return {name: getattr(move.migration, name) for name in _COMPARED}
+
+
+@contextmanager
+def _as_overtaken() -> Iterator[None]:
+    try:
+        yield
+    except MigrationStateError as exc:
+        raise OvertakenError(str(exc)) from exc
 
 
 def _as_left(move: Move) -> Expected:

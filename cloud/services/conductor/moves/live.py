@@ -42,6 +42,8 @@ STATUSES: Mapping[str, MigrationStatus] = MappingProxyType(
         "cleanup": MigrationStatus.POST_MIGRATING,
     }
 )
+MAX_DESTINATIONS = 5
+"""Hosts that are asked whether they can take it, where none was named."""
 _NOT_THE_HOSTS = (*INTERRUPTIONS, InstanceStateError, InstanceNotFoundError)
 """Errors for which another destination would be no better."""
 _SETTLED = ("post", "cleanup")
@@ -121,7 +123,7 @@ class LiveSteps:
         self._placing.schedule(move)
 
     def _check_destination(self, move: Move) -> None:
-        """Of one candidate after the other until one can take it, unless a host was asked for."""
+        """Of one candidate after the other until one can take it; of no other where a host was asked for."""
         asked = move.migration.options.get("block_migration")
         source = self._compute.check_live_source(move.source, move.uuid, block=asked)
         while True:
@@ -130,7 +132,8 @@ class LiveSteps:
             except _NOT_THE_HOSTS:
                 raise
             except CloudError as exc:
-                if not self._placing.claim_next(move, exc, step="dest_check"):
+                is_last = len(move.refused) + 1 >= MAX_DESTINATIONS
+                if is_last or not self._placing.claim_next(move, exc, step="dest_check"):
                     raise
             else:
                 self._journal.note(move, destination={"block": block})

@@ -30,6 +30,10 @@ class UncertainError(CloudError):
     """Nobody can say which host has the guest: nothing is undone and nothing goes on until it is asked again."""
 
 
+class NeverCertainError(UncertainError):
+    """The same, and nobody is waited for: who would have to say is silent, and forced down by an admin."""
+
+
 class LostError(CloudError):
     """Neither hypervisor has the guest: nothing is undone, and somebody must look."""
 

@@ -1,7 +1,7 @@
 """What becomes of a move: begun, taken up where another left it, and ended, its record and its instance together."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
@@ -25,17 +25,18 @@ from cloud.services.conductor.moves.move import (
     Kind,
     Move,
     MoveAbortedError,
+    NeverCertainError,
     OvertakenError,
     UncertainError,
     described,
 )
 from cloud.services.conductor.moves.request import request_of
-from cloud.services.conductor.moves.uncertain import give_up, is_given_up, put_off, reason_of
+from cloud.services.conductor.moves.uncertain import RESET, give_up, is_given_up, put_off, reason_of
 from cloud.services.conductor.procedure import Failure
 from cloud.services.conductor.tables import Tables
 
 LEFT_AFTER = timedelta(seconds=180)
-"""A migration whose mover has given no sign for so long is taken up by another; `left` gives one, once a minute."""
+"""A migration whose mover has given no sign for so long is taken up by another; `say_alive` gives one each time."""
 UNHEARD_AFTER = timedelta(seconds=600)
 """One that nobody has taken up for so long is asked for once more: its message may be lost, or wait for its turn."""
 MAX_LEFT = 20
@@ -86,17 +87,19 @@ class Mover:
                 continue
             return
 
-    def left(self) -> Sequence[int]:
+    def say_alive(self) -> None:
+        """Of what this mover has in hand, however long a host that it has asked takes to answer."""
+        self._in_hand.say_alive()
+
+    def left(self) -> Iterator[int]:
         """Migrations that nobody goes on with, those first that stand for longest, by id; each is said once in a while.
 
-        Whoever is told has them moved. What this mover itself has in hand is none of them, however long a host that it
-        has asked takes to answer.
+        Whoever is told one has it moved before the next one: until then that is left for others, too.
         """
-        self._in_hand.say_alive()
         now = self._now()
         waiting_since = now - UNHEARD_AFTER
         found = self._tables.migrations.left(now - self._left_after, waiting_since=waiting_since, limit=MAX_LEFT)
-        return [each.id for each in found if self._is_marked(each)]
+        return (each.id for each in found if self._is_marked(each))
 
     def _is_marked(self, migration: Migration) -> bool:
         """As asked for, and nobody's: where many wait for their turn, nobody asks again and again."""
@@ -127,16 +130,22 @@ class Mover:
 
     def _go_on(self, kind: Kind, move: Move) -> None:
         if is_given_up(kind, move):
-            give_up(self._journal, move)
-            self._note_end(move.migration, kind)
+            self._give_up(kind, move, RESET)
             return
         self._tables.actions.start_event(move.uuid, kind.event)
         try:
             failure = self._outcome(kind, move)
+        except NeverCertainError as exc:
+            self._give_up(kind, move, f"{exc}; the host is forced down")
+            return
         except UncertainError as exc:
             put_off(self._journal, kind, move, exc, self._now())
             return
         self._end(kind, move, failure)
+
+    def _give_up(self, kind: Kind, move: Move, why: str) -> None:
+        give_up(self._journal, move, why)
+        self._note_end(move.migration, kind)
 
     def _outcome(self, kind: Kind, move: Move) -> Failure | None:
         """Of all steps that have not run yet, or are not undone yet."""

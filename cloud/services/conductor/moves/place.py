@@ -5,17 +5,14 @@ from dataclasses import replace
 
 from cloud.domain.flavor import Flavor
 from cloud.domain.host import Candidate
-from cloud.domain.migration import MigrationStatus
 from cloud.errors import CloudError, HostNotFoundError, InstanceNotFoundError, NoRoomError, NoValidHostError
 from cloud.logs.emit import logger
 from cloud.logs.events import PROGRESS
 from cloud.logs.events import Procedure as Vocabulary
 from cloud.services.conductor.build import CLAIM_ROUNDS
 from cloud.services.conductor.moves.journal import Journal
-from cloud.services.conductor.moves.move import Move, OvertakenError, Scheduler, aborted, described
+from cloud.services.conductor.moves.move import Move, Scheduler, aborted, described
 from cloud.services.conductor.tables import Tables
-
-_UNDONE = (MigrationStatus.FAILED, MigrationStatus.CANCELLED, MigrationStatus.REVERTED)
 
 
 class Placing:
@@ -85,14 +82,14 @@ class Placing:
         if host == move.source:
             self._settle(move, move.migration.old_flavor)
         elif host is not None:
-            self._tables.claims.release(move.uuid, host)
+            self._journal.release(move, host)
 
     def release_source(self, move: Move) -> None:
         """Give back what it had at its source, now that it is at its destination for good."""
         if move.destination == move.source:
             self._settle(move, move.migration.new_flavor)
         else:
-            self._tables.claims.release(move.uuid, move.source)
+            self._journal.release(move, move.source)
 
     def _others(self, move: Move) -> Sequence[Candidate]:
         """Behind those that were tried; chosen anew by whoever has taken it up, who does not know of them."""
@@ -114,30 +111,14 @@ class Placing:
         wanted = move.migration.new_flavor.resources
         if candidate.host == move.source:
             either = wanted.or_more(move.migration.old_flavor.resources)  # it may have to be put back
-            self._tables.claims.resize(move.uuid, candidate.host, either, candidate.limits)
+            self._journal.resize_claim(move, candidate.host, either, candidate.limits)
         else:
-            self._tables.claims.claim(move.uuid, candidate.host, wanted, candidate.limits)
-        try:
-            self._journal.note(move)
-        except OvertakenError:
-            self._withdraw(move, candidate.host)
-            raise
-
-    def _withdraw(self, move: Move, host: str) -> None:
-        """Another mover has gone on before this one had claimed: it may not know of the claim."""
-        found = self._tables.migrations.get(move.migration.id)
-        is_known = found.dest_compute == host and not found.is_undoing and found.status not in _UNDONE
-        if host == move.source and found.status is MigrationStatus.CONFIRMED:
-            self._settle(move, move.migration.new_flavor)
-        elif host == move.source and not is_known:
-            self._settle(move, move.migration.old_flavor)
-        elif not is_known:
-            self._tables.claims.release(move.uuid, host)
+            self._journal.claim(move, candidate.host, wanted, candidate.limits)
 
     def _settle(self, move: Move, flavor: Flavor) -> None:
         """It stays on its host, and has claimed there what either flavor takes: from now on what this one takes."""
         try:
-            self._tables.claims.resize(move.uuid, move.source, flavor.resources, None)
+            self._journal.resize_claim(move, move.source, flavor.resources, None)
         except InstanceNotFoundError:
             return  # deleted, and its claims with it
 

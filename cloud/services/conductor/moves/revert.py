@@ -90,18 +90,28 @@ class RevertSteps:
         self._compute.take_back(move.source, move.uuid, is_running=False)
 
     def _set_destination_aside(self, move: Move) -> None:
-        """It does not run there any more, as that host says, or an admin has said in its place."""
-        is_silent = False
+        """It does not run there any more, as that host says, or an admin has said in its place.
+
+        That it may be silent is noted before it is asked: should it come back afterwards, it lets its guest not run.
+        """
+        was_forced_down = self._is_forced_down(move)
+        if was_forced_down:
+            self._note_silence(move, is_silent=True)
         try:
             self._compute.set_aside(move.destination, move.uuid)
         except ComputeError as exc:
             is_silent = isinstance(exc.__cause__, RpcTimeoutError | NoSuchTargetError)
-            if not (is_silent and self._is_forced_down(move)):
+            if not is_silent:
+                self._note_silence(move, is_silent=False)
+            if not (is_silent and was_forced_down and self._is_forced_down(move)):
                 raise
             logger.bind(error=str(exc), **described(move)).warning("host that is forced down does not answer")
-        known = move.migration.destination or {}
-        if bool(known.get(IS_SILENT)) is not is_silent:  # as it may have been at an earlier attempt
-            self._journal.note(move, destination={**known, IS_SILENT: is_silent})
+        else:
+            self._note_silence(move, is_silent=False)
+
+    def _note_silence(self, move: Move, *, is_silent: bool) -> None:
+        if self._is_silent(move) is not is_silent:  # as it may have been at an earlier attempt
+            self._journal.note(move, destination={**(move.migration.destination or {}), IS_SILENT: is_silent})
 
     def _is_forced_down(self, move: Move) -> bool:
         return former_host(self._tables, move.destination).is_forced_down
@@ -133,7 +143,7 @@ class RevertSteps:
     def _clear_destination(self, move: Move) -> None:
         """The claim first: a host that cannot be cleared has room for others all the same."""
         self._placing.release(move)
-        if not stays(move) and not (move.migration.destination or {}).get(IS_SILENT):
+        if not stays(move) and not self._is_silent(move):
             self._compute.drop_aside(move.destination, move.uuid, keeps_disk=shares_storage(move))
 
     def _start(self, move: Move, host: str, *, is_running: bool) -> None:
@@ -141,13 +151,21 @@ class RevertSteps:
         self._journal.change_instance(move, power_state=power_state)
 
     def _leave_both(self, move: Move) -> None:
-        """Its deletion is the destination's business, and knows nothing of what is set aside."""
-        if not stays(move):
+        """Its deletion is the destination's business, and knows nothing of what is set aside.
+
+        The source first, which answers; a destination that does not removes what it has when it is back.
+        """
+        if stays(move):
+            return
+        self._compute.drop_aside(move.source, move.uuid, keeps_disk=False)
+        if not self._is_silent(move):
             self._compute.drop_aside(move.destination, move.uuid, keeps_disk=False)
-            self._compute.drop_aside(move.source, move.uuid, keeps_disk=False)
 
     def _may_be_aside(self, move: Move) -> bool:
         return bool((move.migration.destination or {}).get(_MAY_BE_ASIDE))
+
+    def _is_silent(self, move: Move) -> bool:
+        return bool((move.migration.destination or {}).get(IS_SILENT))
 
     def _is_unwanted(self, move: Move) -> bool:
         return is_unwanted(self._tables.instances.get(move.uuid, deleted=True))

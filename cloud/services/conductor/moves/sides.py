@@ -76,6 +76,10 @@ class Sides:
         except InstanceStateError:
             return TransferPhase.NONE
 
+    def is_silent(self, move: Move, host: str) -> bool:
+        """Whether it does not say what it has of the instance."""
+        return isinstance(self._state(host, move), CloudError)
+
     def _side(self, move: Move) -> Side:
         at_source, at_destination = self._state(move.source, move), self._state(move.destination, move)
         source_has_it = isinstance(at_source, PowerState)

@@ -10,7 +10,7 @@ from datetime import datetime
 from cloud.errors import CloudError, ComputeError, InstanceStateError
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.moves.journal import Journal
-from cloud.services.conductor.moves.move import LostError, Move, UncertainError, aborted
+from cloud.services.conductor.moves.move import INTERRUPTIONS, LostError, Move, UncertainError, aborted
 from cloud.services.conductor.moves.patience import FIRST_WAIT_S, MAX_WAIT_S, Patience
 from cloud.services.conductor.moves.sides import Side, Sides, TransferCompute
 from cloud.services.conductor.moves.transfer_progress import SAID_EVERY_S, Told
@@ -103,22 +103,21 @@ class Transferring:
             self._look_for_a_reason(move, watch)
             try:
                 transfer = self._compute.live_transfer(move.source, move.uuid)
-                watch.told.tell(self._journal, move, transfer, self._clock_s())
-                if transfer.phase is not TransferPhase.RUNNING:
-                    return transfer
-                silent_since_s, silence_s = None, self._patience.silence_s
-                self._act(move, watch)
-            except BusUnavailableError:
+            except INTERRUPTIONS:
                 raise
             except InstanceStateError as exc:
                 return Transfer(TransferPhase.NONE, error=str(exc))
-            except UncertainError:
-                raise
             except CloudError as exc:
                 now_s = self._clock_s()
                 silent_since_s = now_s if silent_since_s is None else silent_since_s
                 if now_s - silent_since_s >= silence_s:
                     return Transfer(TransferPhase.NONE, error=str(exc))
+            else:
+                watch.told.tell(self._journal, move, transfer, self._clock_s())
+                if transfer.phase is not TransferPhase.RUNNING:
+                    return transfer
+                silent_since_s, silence_s = None, self._patience.silence_s
+                self._act(move, watch)
             self._wait(wait_s)
             wait_s = min(wait_s * 1.5, MAX_WAIT_S)
 
@@ -131,17 +130,33 @@ class Transferring:
             watch.why = ComputeError(f"cannot transfer instance {move.uuid}: it has not ended within {limit_s:g} s")
 
     def _act(self, move: Move, watch: "_Watch") -> None:
-        """As is wanted: on each wish once, and then it is waited for."""
-        now_s = self._clock_s()
-        if watch.why is not None and watch.aborted_s is None:
-            self._compute.abort_live_transfer(move.source, move.uuid)
-            watch.aborted_s = now_s
-        elif watch.aborted_s is not None and now_s >= watch.aborted_s + self._patience.silence_s:
-            raise UncertainError(f"cannot abort the transfer of instance {move.uuid}: it does not end")
+        """As is wanted: asked for until the source has heard it, and then waited for; an abort not for ever."""
+        if watch.why is not None:
+            self._abort(move, watch)
         elif move.migration.is_force_complete_wanted and not watch.is_forced:
-            self._compute.force_live_transfer(move.source, move.uuid)
-            watch.is_forced = True
-            self._note_mode(move, "paused")
+            watch.is_forced = self._refusal_of(self._compute.force_live_transfer, move) is None
+            if watch.is_forced:
+                self._note_mode(move, "paused")
+
+    def _abort(self, move: Move, watch: "_Watch") -> None:
+        now_s = self._clock_s()
+        watch.aborted_s = now_s if watch.aborted_s is None else watch.aborted_s
+        if now_s >= watch.aborted_s + self._patience.silence_s:
+            raise UncertainError(f"cannot abort the transfer of instance {move.uuid}: {watch.unaborted}")
+        if not watch.is_aborted:
+            refusal = self._refusal_of(self._compute.abort_live_transfer, move)
+            watch.is_aborted = refusal is None
+            watch.unaborted = "it does not end" if refusal is None else str(refusal)
+
+    def _refusal_of(self, ask: Callable[[str, str], None], move: Move) -> CloudError | None:
+        """What the source says instead of doing it, which how the transfer stands explains, or it is asked again."""
+        try:
+            ask(move.source, move.uuid)
+        except INTERRUPTIONS:
+            raise
+        except CloudError as exc:
+            return exc
+        return None
 
 
 @dataclass(slots=True)
@@ -153,7 +168,11 @@ class _Watch:
     why: CloudError | None = None
     """Why it is to be aborted."""
     aborted_s: float | None = None
-    """When that was asked for."""
+    """When that was asked for first."""
+    is_aborted: bool = False
+    """Whether the source has heard it."""
+    unaborted: str = ""
+    """Why it goes on all the same."""
     is_forced: bool = False
     """Whether it is paused, so that it comes to its end."""
 

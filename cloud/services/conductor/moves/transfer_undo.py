@@ -8,7 +8,7 @@ from collections.abc import Callable
 from cloud.errors import CloudError, ComputeError
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.moves.journal import Journal
-from cloud.services.conductor.moves.move import Move, UncertainError
+from cloud.services.conductor.moves.move import Move, NeverCertainError, UncertainError
 from cloud.services.conductor.moves.patience import FIRST_WAIT_S, MAX_WAIT_S, Patience
 from cloud.services.conductor.moves.sides import Side, Sides, TransferCompute
 from cloud.virt.moving import TransferPhase
@@ -51,7 +51,10 @@ class TransferUndoing:
             raise ComputeError(f"cannot undo the transfer of instance {move.uuid}: it is on host {move.destination}")
 
     def _delete(self, move: Move) -> None:
-        """On both hosts; UncertainError while one of them does not answer, whatever was done on the other."""
+        """On both hosts; UncertainError while one of them does not answer, whatever was done on the other.
+
+        NeverCertainError where that is forced down: should it come back, what it has is for somebody to look at.
+        """
         waits: dict[str, str] = {}
         for host, delete in (
             (move.source, self._end_transfer),
@@ -69,7 +72,11 @@ class TransferUndoing:
                 waits[host] = str(exc)
         if waits:
             said = "; ".join(f"host {host}: {cause}" for host, cause in waits.items())
-            raise UncertainError(f"cannot delete instance {move.uuid} on both hosts: {said}")
+            error = NeverCertainError if all(self._is_given_up(move, host) for host in waits) else UncertainError
+            raise error(f"cannot delete instance {move.uuid} on both hosts: {said}")
+
+    def _is_given_up(self, move: Move, host: str) -> bool:
+        return self._journal.is_forced_down(host) and self._sides.is_silent(move, host)
 
     def _clear_destination(self, move: Move) -> None:
         """Of what has come there, and of what was made ready for it."""

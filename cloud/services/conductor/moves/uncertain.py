@@ -13,6 +13,7 @@ FIRST_WAIT = timedelta(seconds=60)
 MAX_WAIT = timedelta(seconds=300)
 """Each time they are asked again after as long as it has been uncertain, within these bounds."""
 
+RESET = "the state of the instance was reset"
 _WAITS = "; it waits, since nobody "
 """Behind why it is being undone."""
 
@@ -40,9 +41,11 @@ def is_given_up(kind: Kind, move: Move) -> bool:
     return is_waiting and not is_unwanted(move.instance) and move.instance.task_state not in kind.task_states
 
 
-def give_up(journal: Journal, move: Move) -> None:
-    """In error, with nothing undone: the instance is what the admin has said."""
-    error = f"{move.migration.error}; it was given up: the state of the instance was reset"
+def give_up(journal: Journal, move: Move, why: str) -> None:
+    """In error, with nothing more undone: the instance is what others have said."""
+    migration = move.migration
+    waited_for = reason_of(migration) if migration.is_undoing else migration.error
+    error = f"{waited_for}; it was given up: {why}"
     journal.end(move, End(MigrationStatus.ERROR, {}), error)
     logger.bind(status=MigrationStatus.ERROR, error=error, **described(move)).error("migration ended")
 
