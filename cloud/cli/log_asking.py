@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,10 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 FOUND, NOT_FOUND, WRONG, AWAY = 0, 1, 2, 3
 EXIT_CODES = (
     "\b\nExit codes: 0 something was found, 1 nothing was, 2 the command line or the query is wrong or refused,\n"
-    "3 the collector cannot be reached or cannot answer now."
+    "3 the collector cannot be reached or cannot answer now, or its time was up before anything was found."
 )
 MAX_SHOWN_CHARS = 100
+TOO_MANY_REQUESTS = 429
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -109,7 +110,11 @@ def asking(url: str, key_file: Path | None, query: str = "") -> Iterator["Collec
     from cloud.logs.query.client import ClientError, CollectorClient, RefusedError
 
     try:
-        with CollectorClient(url, key_file) as client:
+        client = CollectorClient(url, key_file)
+    except ClientError as exc:  # nobody was asked yet
+        raise QuestionError(str(exc), WRONG) from exc
+    try:
+        with client:
             yield client
     except RefusedError as exc:
         message = str(exc)
@@ -119,7 +124,8 @@ def asking(url: str, key_file: Path | None, query: str = "") -> Iterator["Collec
                 message += f"\n  expected: {', '.join(exc.refusal.expected)}"
         if exc.refusal.code == "not_found":
             raise QuestionError(message, NOT_FOUND) from exc
-        raise QuestionError(message, WRONG if exc.refusal.status < 500 else AWAY) from exc
+        is_for_now = exc.refusal.status >= 500 or exc.refusal.status == TOO_MANY_REQUESTS
+        raise QuestionError(message, AWAY if is_for_now else WRONG) from exc
     except ClientError as exc:
         raise QuestionError(str(exc), AWAY) from exc
 
@@ -161,6 +167,23 @@ def show(lines: Iterable[str], *, no_pager: bool) -> None:
         return
     os.environ.setdefault("LESS", "RX")
     click.echo_via_pager(text, color=has_colour())
+
+
+def write_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """CSV to stdout, as it is; a terminal gets no control codes."""
+    from cloud.logs.query.output import printable
+    from cloud.logs.query.tabular import as_csv
+
+    text = as_csv(columns, rows)
+    with writing():
+        sys.stdout.write(printable(text.replace("\r\n", "\n")) if sys.stdout.isatty() else text)
+
+
+def exit_code(found: Mapping[str, Any], *, is_found: bool) -> int:
+    """Nothing found is only then an answer when the collector's time sufficed to look for all of it."""
+    if is_found:
+        return FOUND
+    return AWAY if found.get("is_partial") else NOT_FOUND
 
 
 def warn(command: str, message: str) -> None:

@@ -1,5 +1,7 @@
 """`cloud log export`: all lines of a question, into a file or a pipe."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from cloud.cli.log_asking import (
     EXIT_CODES,
     FOUND,
     NOT_FOUND,
+    WRONG,
     QuestionError,
     asking,
     collector_options,
@@ -61,13 +64,31 @@ def export(
         else:
             part = target.with_name(f"{target.name}.part")
             try:
-                with part.open("w", encoding="utf-8", newline="") as file:
+                with part.open("x", encoding="utf-8", newline="") as file:
                     rows = _write(lines, file)
-                part.rename(target)
+                name_whole(part, target)
+            except FileExistsError as exc:  # what is left of an earlier export, or what somebody has made meanwhile
+                raise QuestionError(
+                    f"cannot export to {target}: {exc.filename2 or exc.filename} exists", WRONG
+                ) from exc
             except OSError as exc:
                 raise QuestionError(f"cannot export to {target}: {exc}", AWAY) from exc
     warn("export", f"{rows} lines")
     sys.exit(FOUND if rows else NOT_FOUND)
+
+
+def name_whole(part: Path, target: Path) -> None:
+    """Give a complete file its name; `FileExistsError` where that is taken."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "it exists", str(target)) from None
+        part.rename(target)
+    else:
+        part.unlink()
 
 
 def _write(lines: Iterator[str], file: TextIO) -> int:

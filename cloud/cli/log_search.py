@@ -9,10 +9,9 @@ import click
 
 from cloud.cli.log_asking import (
     EXIT_CODES,
-    FOUND,
-    NOT_FOUND,
     asking,
     collector_options,
+    exit_code,
     has_colour,
     no_pager_option,
     show,
@@ -20,6 +19,7 @@ from cloud.cli.log_asking import (
     times,
     warn,
     warn_of_partial,
+    write_csv,
 )
 
 MAX_ROWS = 10_000
@@ -80,7 +80,7 @@ def search(
         _show_rows(rows[::-1], output, utc=utc, no_pager=no_pager)
         is_found = bool(rows)
     warn_of_partial("search", found, utc=utc)
-    sys.exit(FOUND if is_found else NOT_FOUND)
+    sys.exit(exit_code(found, is_found=is_found))
 
 
 @click.command(epilog=EXIT_CODES)
@@ -104,7 +104,7 @@ def facets(
 ) -> None:
     """Show the most frequent hosts, services, facilities, severities and events of the lines that QUERY wants."""
     from cloud.logs.query.output import as_json
-    from cloud.logs.query.tabular import aligned, as_csv
+    from cloud.logs.query.tabular import aligned
 
     with asking(url, key_file, query) as client:
         found = client.ask("/facets", {"q": query, "top": top, **times(since, until, utc=utc)})
@@ -112,16 +112,19 @@ def facets(
     if output == "json":
         show([as_json(found)], no_pager=no_pager)
     elif output == "csv":
-        click.echo(as_csv(("name", "value", "count"), values), nl=False)
+        write_csv(("name", "value", "count"), values)
     else:
         show(aligned(("name", "value", "count"), values), no_pager=no_pager)
+    if others := {name: rows for name, rows in found.get("others", {}).items() if rows}:
+        said = ", ".join(f"{rows} of {name}" for name, rows in others.items())
+        warn("facets", f"more lines have rarer values, and counts of rare ones may be too small: {said}")
     warn_of_partial("facets", found, utc=utc)
-    sys.exit(FOUND if values else NOT_FOUND)
+    sys.exit(exit_code(found, is_found=bool(values)))
 
 
 def _show_rows(rows: list[dict[str, Any]], output: str, *, utc: bool, no_pager: bool) -> None:
     from cloud.logs.query.output import formatter
-    from cloud.logs.query.tabular import LINE_COLUMNS, aligned, as_csv, line_cells
+    from cloud.logs.query.tabular import LINE_COLUMNS, aligned, line_cells
 
     if output == "table":
         lines = aligned(LINE_COLUMNS, [line_cells(row, utc=utc) for row in rows]) if rows else []
@@ -129,7 +132,7 @@ def _show_rows(rows: list[dict[str, Any]], output: str, *, utc: bool, no_pager: 
     elif output == "csv":
         from cloud.logs.query.rows import COLUMN_NAMES, cells_of
 
-        click.echo(as_csv(COLUMN_NAMES, [cells_of(row) for row in rows]), nl=False)
+        write_csv(COLUMN_NAMES, [cells_of(row) for row in rows])
     else:
         render = formatter(output, terminal=sys.stdout.isatty(), colour=has_colour(), utc=utc)
         show(map(render, rows), no_pager=no_pager)
@@ -137,13 +140,13 @@ def _show_rows(rows: list[dict[str, Any]], output: str, *, utc: bool, no_pager: 
 
 def _show_table(found: Mapping[str, Any], output: str, *, utc: bool, no_pager: bool) -> None:
     from cloud.logs.query.output import as_json, printable, shown_time
-    from cloud.logs.query.tabular import aligned, as_csv
+    from cloud.logs.query.tabular import aligned
 
     columns, rows = found["table"]["columns"], found["table"]["rows"]
     if output == "json":  # one object a line, as rows are
         show([as_json(dict(zip(columns, row, strict=True))) for row in rows], no_pager=no_pager)
     elif output == "csv":
-        click.echo(as_csv(columns, rows), nl=False)
+        write_csv(columns, rows)
     elif output == "raw":
         show(
             [printable("\t".join("" if value is None else str(value) for value in row)) for row in rows],

@@ -14,6 +14,7 @@ from cloud.cli.log_asking import (
     NOT_FOUND,
     asking,
     collector_options,
+    exit_code,
     has_colour,
     no_pager_option,
     show,
@@ -21,6 +22,7 @@ from cloud.cli.log_asking import (
     times,
     warn,
     warn_of_partial,
+    write_csv,
 )
 
 output_option = click.option(
@@ -109,8 +111,16 @@ def migrations(
     with asking(url, key_file) as client:
         found = client.ask("/migrations", times(since, until, utc=utc))
     names = ("id", "state", "type", "began", "seconds", "source", "dest", "instance", "step", "error")
+    is_csv = output == "csv"  # for programs: times as the API has them
     listed = [
-        [{**each, "began": shown_time(each["began"], utc=utc), "seconds": each["duration_s"]}[name] for name in names]
+        [
+            {
+                **each,
+                "began": each["began"] if is_csv else shown_time(each["began"], utc=utc),
+                "seconds": each["duration_s"],
+            }[name]
+            for name in names
+        ]
         for each in found["migrations"]
     ]
     _show_list(names, listed, found["migrations"], output, no_pager=no_pager)
@@ -140,10 +150,11 @@ def hosts(
     with asking(url, key_file) as client:
         found = client.ask("/hosts", times(since, until, utc=utc))
     names = ("host", "last seen", "silent s", "skew s", "lines", "dropped", "missing", "unclosed runs")
+    is_csv = output == "csv"  # for programs: times as the API has them
     listed = [
         [
             each["name"],
-            None if each["last_seen"] is None else shown_time(each["last_seen"], utc=utc),
+            each["last_seen"] if is_csv or each["last_seen"] is None else shown_time(each["last_seen"], utc=utc),
             *(each[name] for name in ("silent_s", "skew_s", "lines", "dropped", "missing", "unclosed")),
         ]
         for each in found["hosts"]
@@ -152,7 +163,7 @@ def hosts(
     if output == "pretty":
         click.echo(f"the collector stores {found['lag_s']:.1f} s behind", err=True)
     warn_of_partial("hosts", found, utc=utc)
-    sys.exit(FOUND if listed else NOT_FOUND)
+    sys.exit(exit_code(found, is_found=bool(listed)))
 
 
 def _show_story(
@@ -177,11 +188,11 @@ def _show_list(
     names: tuple[str, ...], listed: list[list[Any]], found: list[Mapping[str, Any]], output: str, *, no_pager: bool
 ) -> None:
     from cloud.logs.query.output import as_json
-    from cloud.logs.query.tabular import aligned, as_csv
+    from cloud.logs.query.tabular import aligned
 
     if output == "json":
         show([as_json(each) for each in found], no_pager=no_pager)
     elif output == "csv":
-        click.echo(as_csv(names, listed), nl=False)
+        write_csv(names, listed)
     elif listed:
         show(aligned(names, listed), no_pager=no_pager)

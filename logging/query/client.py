@@ -54,6 +54,8 @@ class CollectorClient:
         """With the key in `key_file`, else the one that the environment or the user's settings have, if any."""
         self._url = url.rstrip("/")
         try:
+            if not (self._url.startswith(("http://", "https://")) and httpx.URL(self._url).host):
+                raise ValueError("expected http://HOST:PORT or https://HOST:PORT")
             self._http = httpx.Client(
                 base_url=f"{self._url}/api/v1",
                 timeout=httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
@@ -113,9 +115,13 @@ class CollectorClient:
         while True:
             asked = dict(parameters) if position is None else {**parameters, "after": position}
             try:
+                cause = "the collector closed the connection"
                 with httpx_sse.connect_sse(self._http, "GET", "/tail", params=asked) as source:
                     raise_for_refusal(source.response)
                     for event in source.iter_sse():
+                        if event.event == "end":
+                            cause = json.loads(event.data)["detail"]
+                            break
                         retry_s = FIRST_RETRY_S
                         if event.id:
                             position = int(event.id)
@@ -123,11 +129,12 @@ class CollectorClient:
                             yield json.loads(event.data)
                         elif event.event == "status":
                             on_status(json.loads(event.data))
-                cause = "the collector closed the connection"
             except (httpx.HTTPError, httpx_sse.SSEError) as exc:
                 if position is None:
                     raise ClientError(f"cannot reach the collector at {self._url}: {exc}") from exc
                 cause = str(exc)
+            if position is None:
+                raise ClientError(f"cannot tail at {self._url}: {cause}")
             on_away(f"{cause}; trying again")
             time.sleep(retry_s)
             retry_s = min(2 * retry_s, LAST_RETRY_S)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from cloud.logs.query.limit import Limit
-from cloud.logs.query.search import Cursor, Search, SearchPage
+from cloud.logs.query.search import Cursor, Search, SearchError, SearchPage
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
 
@@ -37,11 +37,16 @@ class Context:
 def context(
     search: Search, own: Where, row_id: int, around: Around, before: int, after: int, limit: Limit
 ) -> Context | None:
-    """So many lines before and after the one with `row_id`, all of them within `own`; None where that one is not."""
+    """So many lines before and after the one with `row_id`, all of them within `own`; None where that one is not.
+
+    `SearchError` when the time was up before that one was found.
+    """
     found = search.page(
         Where(f"row_id = {row_id}").and_(own), EVERYTHING, 1, deadline_s=limit.left_s, cancelled=limit.cancelled
     )
     if not found.rows:
+        if found.is_partial:
+            raise SearchError(f"cannot find row {row_id} in time: ask with a longer deadline")
         return None
     row = found.rows[0]
     where = _beside(row, around).and_(own)

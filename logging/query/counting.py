@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from string import ascii_lowercase
 from typing import Any
 
+import duckdb
+
 from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
-from cloud.logs.collector.store import Store
+from cloud.logs.collector.store import Store, StoreError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 from cloud.logs.query.language.compiler import compile_value
@@ -23,12 +25,15 @@ MAX_GROUPS = 10_000
 """Beyond these the smallest groups of a count are added up as one."""
 MAX_VALUE_CHARS = 1000
 """What is longer is counted by its beginning."""
+MAX_HALVINGS = 16
+"""So often a window is cut in two when the engine has no memory for its different values."""
 TIME = "time"
 COUNT = "count"
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _NAMES: Mapping[str, Callable[[int], str]] = {
-    TIME: lambda moment_us: rfc3339(_EPOCH + timedelta(microseconds=moment_us)),
+    TIME: lambda moment_us: rfc3339(moment_of(moment_us)),
     "severity": SEVERITIES.__getitem__,
     "facility": facility_name,
 }
@@ -38,6 +43,10 @@ _CLOCKS: Mapping[Clock, str] = {
 }
 
 Values = tuple[Any, ...]
+
+
+class TooManyValuesError(Exception):
+    """The engine has no memory for so many different values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,14 @@ def interval_group(interval_s: float, clock: Clock) -> Group:
     """Rows by intervals of that length since 1970, each named by its beginning."""
     # A whole number of microseconds in the text: time_bucket() takes ten times as long.
     width_us = max(1, round(interval_s * 1e6))
-    return Group(TIME, Where(f"((epoch_us({_CLOCKS[clock]}) // {width_us}) * {width_us})"))
+    moment = f"epoch_us({_CLOCKS[clock]})"
+    # The engine's % has the sign of the moment, which before 1970 is a minus.
+    return Group(TIME, Where(f"({moment} - ({moment} % {width_us} + {width_us}) % {width_us})"))
+
+
+def moment_of(us: int) -> datetime:
+    """So long after 1970, and not before the first moment that there is: an interval may begin there."""
+    return _EPOCH + timedelta(microseconds=max(us, _FIRST_US))
 
 
 class Counting:
@@ -108,15 +124,32 @@ class Counting:
         self._store = store
 
     def count(self, asked: Asked, groups: Sequence[Group]) -> Counts:
-        """How many rows there are for each combination of values, window by window as far as the limit lets."""
+        """How many rows there are for each combination of values, window by window as far as the limit lets.
+
+        `TooManyValuesError` when even a small part of a window has too many different ones.
+        """
         walk = Walk(self._store, asked.time, asked.limit, self._store.committed_row_id)
         plan = _Plan.of(groups)
         tally = _Tally()
 
         def read(window: Window) -> bool:
-            answer = self._store.query(*plan.question(window, asked.where), asked.limit.guard).to_pylist()
-            found = {tuple(row.values())[: len(groups)]: row["rows"] for row in answer if row["rows"]}
-            tally.add(found, answer[0]["total"] - sum(found.values()) if answer else 0)
+            of_window = _Tally()  # added only when it is whole: the limit may end it in the middle
+            parts = [(window, 0)]
+            while parts:
+                part, halvings = parts.pop()
+                try:
+                    answer = self._store.query(*plan.question(part, asked.where), asked.limit.guard).to_pylist()
+                except StoreError as exc:
+                    if not isinstance(exc.__cause__, duckdb.OutOfMemoryException):
+                        raise
+                    if halvings == MAX_HALVINGS:
+                        raise TooManyValuesError("cannot count: there are too many different values") from exc
+                    parts += [(half, halvings + 1) for half in part.halves()]
+                    walk.narrow(part)
+                    continue
+                found = {tuple(row.values())[: len(groups)]: row["rows"] for row in answer if row["rows"]}
+                of_window.add(found, answer[0]["total"] - sum(found.values()) if answer else 0)
+            tally.add(of_window.rows_of, of_window.others)
             return True
 
         is_whole = walk.each(read)
@@ -171,10 +204,10 @@ class _Plan:
                 inner[HEADER.name] = HEADER.name
                 outer.append(f"{column_of_header(sql)} AS value{number}")
             else:
-                inner[f"inner{number}"] = sql
                 is_number = group.label in (TIME, "severity", "facility")
-                value = f"inner{number}" if is_number else f"left(inner{number}, {MAX_VALUE_CHARS})"
-                outer.append(f"{value} AS value{number}")
+                # Cut before it is grouped: the engine holds each different value in memory.
+                inner[f"inner{number}"] = sql if is_number else f"left({sql}, {MAX_VALUE_CHARS})"
+                outer.append(f"inner{number} AS value{number}")
         return cls(
             "".join(f"{sql} AS {name}, " for name, sql in inner.items()),
             "".join(f"{each}, " for each in outer),

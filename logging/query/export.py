@@ -52,8 +52,11 @@ class Export:
             return None
         if self.rows >= self._max_rows:
             self._is_over = True
-            if self._page(1, cancelled).rows:
+            beyond = self._page(1, cancelled)
+            if beyond.rows:
                 raise ExportCutError(f"there are more than {self._max_rows} rows")
+            if beyond.is_partial:
+                raise ExportCutError(f"cannot tell within {PAGE_DEADLINE_S:g} s if there are more")
             return None
         page = self._page(min(PAGE_ROWS, self._max_rows - self.rows), cancelled)
         if page.is_partial and (cancelled.is_set() or page.next == self._cursor):

@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from cloud.logs.collector.row import FOLDED, HEADER, SEPARATOR
+from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
 from cloud.logs.collector.store import Store
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
-from cloud.logs.query.counting import MAX_GROUPS, Asked
+from cloud.logs.query import counting
+from cloud.logs.query.counting import Asked
 from cloud.logs.query.walk import Walk, Window
 
 NAMES = ("host", "service", "facility", "severity", "event")
-_FOLDED_NAMES = {"service": FOLDED.index("app_name"), "event": FOLDED.index("event")}
+_COLUMNS = {"host": "hostname", "service": "app_name", "facility": "facility", "severity": "severity", "event": "event"}
 _SETS = ("hostname", "facility", "severity", HEADER.name)
 
 
@@ -31,51 +31,77 @@ class Facets:
     """The most frequent values of each of NAMES, most first."""
 
     values_of: Mapping[str, list[Value]]
+    others: Mapping[str, int]
+    """Of each name the rows whose values are beyond MAX_GROUPS: where there are any, rare values may have more rows."""
     is_partial: bool
     """Whether the time was up: only rows that arrived since `reached` are counted."""
     reached: datetime | None
 
 
 def facets(store: Store, asked: Asked, top: int) -> Facets:
-    """The `top` values of each name. Beyond MAX_GROUPS different ones in a window, rare ones are not counted."""
+    """The `top` values of each name, of the MAX_GROUPS most frequent ones of each window."""
     walk = Walk(store, asked.time, asked.limit, store.committed_row_id)
     counts: dict[str, Counter[str | None]] = {name: Counter() for name in NAMES}
+    others = dict.fromkeys(NAMES, 0)
 
     def read(window: Window) -> bool:
         bounded = window.where.and_(asked.where)
-        union = " UNION ALL ".join(
-            f"SELECT {', '.join(_SETS)} FROM {table.sql_name} WHERE {bounded.sql}"  # noqa: S608 - what users typed is in parameters
-            for table in window.tables
-        )
-        sets = ", ".join(f"({column})" for column in _SETS)
-        sql = (
-            f"SELECT {', '.join(_SETS)}, grouping_id({', '.join(_SETS)}) AS missing, count(*) AS rows FROM ({union})"  # noqa: S608
-            f" GROUP BY GROUPING SETS ({sets}) ORDER BY rows DESC LIMIT {len(_SETS) * MAX_GROUPS}"
-        )
-        for row in store.query(sql, bounded.parameters, asked.limit.guard).to_pylist():
-            _count(row, counts)
-        for name, counter in counts.items():
-            if len(counter) > MAX_GROUPS:
-                counts[name] = Counter(dict(counter.most_common(MAX_GROUPS)))
+        answer = store.query(_question(window, bounded.sql), bounded.parameters, asked.limit.guard).to_pylist()
+        totals: dict[str, int] = {}
+        for row in answer:
+            counts[row["name"]][_named(row["name"], row["value"])] += row["rows"]
+            totals[row["name"]] = row["total"]
+            others[row["name"]] -= row["rows"]
+        for name, total in totals.items():
+            others[name] += total
+            if len(counts[name]) > counting.MAX_GROUPS:
+                kept = Counter(dict(counts[name].most_common(counting.MAX_GROUPS)))
+                others[name] += counts[name].total() - kept.total()
+                counts[name] = kept
         return True
 
     is_whole = walk.each(read)
     values_of = {name: [Value(value, count) for value, count in _ordered(counts[name])[:top]] for name in NAMES}
-    return Facets(values_of, is_partial=not is_whole, reached=walk.reached)
+    return Facets(values_of, others, is_partial=not is_whole, reached=walk.reached)
 
 
-def _count(row: Mapping[str, Any], counts: Mapping[str, Counter[str | None]]) -> None:
-    """Add a row of one of the sets: `missing` has a bit for each column that the set has not, the last one lowest."""
-    place = next(number for number in range(len(_SETS)) if not row["missing"] >> (len(_SETS) - 1 - number) & 1)
-    column, rows = _SETS[place], row["rows"]
-    if column == HEADER.name:
-        parts = row[column].split(SEPARATOR)
-        for name, part in _FOLDED_NAMES.items():
-            counts[name][parts[part] or None] += rows
-    elif column == "hostname":
-        counts["host"][row[column]] += rows
-    else:
-        counts[column][facility_name(row[column]) if column == "facility" else SEVERITIES[row[column]]] += rows
+def _question(window: Window, condition: str) -> str:
+    """SQL for the most frequent values of each name, their rows, and the rows of all values of that name.
+
+    Rows are counted by `header` as it is, and then by what it holds: to take it apart costs more than all the rest.
+    """
+    sets = ", ".join(_SETS)
+    union = " UNION ALL ".join(
+        f"SELECT {sets} FROM {table.sql_name} WHERE {condition}"  # noqa: S608 - what users typed is in parameters
+        for table in window.tables
+    )
+    parts = (
+        f"SELECT {sets}, grouping_id({sets}) AS missing, count(*) AS part FROM ({union})"  # noqa: S608
+        f" GROUP BY GROUPING SETS ({', '.join(f'({column})' for column in _SETS)})"
+    )
+    names = " UNION ALL ".join(f"({_of_name(name, column)})" for name, column in _COLUMNS.items())
+    return f"WITH parts AS MATERIALIZED ({parts}) {names}"
+
+
+def _of_name(name: str, column: str) -> str:
+    stored = HEADER.name if column in FOLDED else column
+    value = column_of_header(column) if column in FOLDED else f"{column}::VARCHAR"
+    # `missing` has a bit for each of the columns that a set has not, the last one lowest.
+    missing = (1 << len(_SETS)) - 1 - (1 << len(_SETS) - 1 - _SETS.index(stored))
+    counted = f"SELECT {value} AS value, sum(part)::BIGINT AS rows FROM parts WHERE missing = {missing} GROUP BY ALL"  # noqa: S608
+    return (
+        f"SELECT '{name}' AS name, value, rows, (sum(rows) OVER ())::BIGINT AS total FROM ({counted})"  # noqa: S608
+        f" ORDER BY rows DESC LIMIT {counting.MAX_GROUPS}"
+    )
+
+
+def _named(name: str, value: str | None) -> str | None:
+    """A value as the API says it."""
+    if value is None:
+        return None
+    if name == "facility":
+        return facility_name(int(value))
+    return SEVERITIES[int(value)] if name == "severity" else value
 
 
 def _ordered(counter: Counter[str | None]) -> list[tuple[str | None, int]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cloud.logs.query.counting import Asked, Counting, Counts, group_of, interval_group
+from cloud.logs.query.counting import Asked, Counting, Counts, group_of, interval_group, moment_of
 from cloud.logs.query.language.query import Name
 from cloud.logs.query.time_range import TimeRange
 
@@ -56,13 +56,14 @@ def histogram(counting: Counting, asked: Asked, interval_s: float) -> Histogram:
     if time.since is None or time.until is None:
         raise ValueError("cannot draw a time range without an end")
     interval = timedelta(seconds=interval_s)
-    first = _EPOCH + (time.since - _EPOCH) // interval * interval
-    number = max(1, math.ceil((time.until - first) / interval))
+    first = (time.since - _EPOCH) // interval  # of the intervals since 1970
+    number = max(1, -((_EPOCH - time.until) // interval) - first)
     if number > MAX_BUCKETS:
         raise ValueError(f"cannot draw {number} intervals of {interval_s:g} s: at most {MAX_BUCKETS}")
     counts = counting.count(asked, [interval_group(interval_s, time.clock), group_of(Name("severity"))])
     found: dict[datetime, dict[str, int]] = {}
     for (begin, severity), rows in counts.rows_of.items():
         found.setdefault(datetime.fromisoformat(begin), {})[severity] = rows
-    begins = [first + place * interval for place in range(number)]
+    width_us = interval // timedelta(microseconds=1)
+    begins = [moment_of((first + place) * width_us) for place in range(number)]
     return Histogram(interval_s, [Bucket(begin, found.get(begin, {})) for begin in begins], counts)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
-from cloud.logs.collector.store import Store, Table, TableDamagedError
+from cloud.logs.collector.store import Guard, Store, Table, TableDamagedError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 from cloud.logs.query.rows import PAGE_BYTES, SELECT, as_json, size_of
 from cloud.logs.query.where import Where
 
 MAX_ROWS = 10_000
+MAX_GROUPS = 10_000
 FIRST_ROWS = 64  # what is read before anything is known about the length of rows
 ATTEMPTS = 3
 GROUPS = {"host": "hostname", "service": "app_name", "severity": "severity", "facility": "facility", "level": "level"}
@@ -53,8 +54,13 @@ class Reader:
     An answer is bounded in bytes too: of very long rows there are fewer than were asked for.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, guard: Guard | None = None) -> None:
         self._store = store
+        self._guard = guard
+
+    def within(self, guard: Guard) -> "Reader":
+        """The same, whose queries `guard` may end with `QueryInterruptedError`."""
+        return Reader(self._store, guard)
 
     @property
     def committed_row_id(self) -> int:
@@ -91,7 +97,7 @@ class Reader:
         return self._read(read)
 
     def count(self, wanted: Filter, by: Sequence[str]) -> list[dict[str, Any]]:
-        """How many rows there are for each combination of the names in `by` (of GROUPS), most first."""
+        """How many rows each combination of the names in `by` (of GROUPS) has: the MAX_GROUPS most frequent."""
         where, parameters = _where(wanted, "true")
         # First by the header as it is: to take it apart for each row would cost more than all the rest.
         stored = dict.fromkeys(HEADER.name if GROUPS[name] in FOLDED else GROUPS[name] for name in by)
@@ -99,7 +105,7 @@ class Reader:
         outer = "".join(
             f"{column_of_header(GROUPS[name]) if GROUPS[name] in FOLDED else GROUPS[name]} AS {name}, " for name in by
         )
-        order = f" GROUP BY ALL ORDER BY count DESC, {', '.join(by)}" if by else ""
+        order = f" GROUP BY ALL ORDER BY count DESC, {', '.join(by)} LIMIT {MAX_GROUPS}" if by else ""
 
         def read(tables: Sequence[Table]) -> list[dict[str, Any]]:
             if not tables:
@@ -109,7 +115,7 @@ class Reader:
                 for table in tables
             )
             summed = f"SELECT {outer}coalesce(sum(rows), 0)::BIGINT AS count FROM ({union})"  # noqa: S608
-            found: list[dict[str, Any]] = self._store.query(summed + order, parameters).to_pylist()
+            found: list[dict[str, Any]] = self._store.query(summed + order, parameters, self._guard).to_pylist()
             return found
 
         rows = self._read(read)
@@ -142,7 +148,7 @@ class Reader:
             # Not as parameters: DuckDB would look at all rows of the table rather than at those within.
             where, parameters = _where(wanted, f"row_id > {bounds.first} AND row_id <= {bounds.last}")
             sql = f"SELECT {SELECT} FROM {table.sql_name} {where}{order} LIMIT {portion}"  # noqa: S608 - our own names
-            answer = self._store.query(sql, parameters)
+            answer = self._store.query(sql, parameters, self._guard)
             rows = [_Row(row["row_id"], size_of(row), as_json(row)) for row in answer.to_pylist()]
             found += rows
             size += sum(row.size_bytes for row in rows)

@@ -53,6 +53,15 @@ class SearchPage:
     up_to_row_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRows:
+    """The newest rows, the oldest of them first, by the clock of the range."""
+
+    rows: list[dict[str, Any]]
+    is_full: bool
+    """Whether these are so long that there is no room for more: there may be older ones."""
+
+
 class Search:
     """Reads a store. Any thread may ask; a question ends soon after its deadline, or after it was called off."""
 
@@ -98,26 +107,36 @@ class Search:
         deadline_s: float = DEADLINE_S,
         cancelled: threading.Event | None = None,
     ) -> list[dict[str, Any]]:
-        """The newest `limit` rows, the oldest of them first, by the clock of the range.
+        """The rows of `newest`; `SearchError` also when not all of them fit into an answer."""
+        found = self.newest(where, time, limit, deadline_s=deadline_s, cancelled=cancelled)
+        if found.is_full:
+            raise SearchError(f"cannot hold all lines: more than {PAGE_BYTES >> 20} MiB; narrow the time range")
+        return found.rows
+
+    def newest(
+        self,
+        where: Where,
+        time: TimeRange,
+        limit: int,
+        *,
+        deadline_s: float = DEADLINE_S,
+        cancelled: threading.Event | None = None,
+    ) -> FoundRows:
+        """The newest `limit` rows, and fewer when they are very long.
 
         `SearchError` when the time does not suffice for all of them.
         """
-        until = Limit.after(deadline_s, cancelled)
-        rows: list[dict[str, Any]] = []
-        cursor: Cursor | None = None
-        while len(rows) < limit:
-            page = self._page(where, time, Room(limit - len(rows), PAGE_BYTES), cursor, until, is_forward=False)
-            if page.is_partial:
-                back = "" if page.reached is None else f", only those since {rfc3339(page.reached)}"
-                raise SearchError(f"cannot find all lines within {deadline_s:g} s{back}: narrow the time range")
-            rows += page.rows
-            cursor = page.next
-            if cursor is None:
-                break
-        rows.reverse()
+        if limit <= 0:
+            return FoundRows([], is_full=False)
+        room, until = Room(limit, PAGE_BYTES), Limit.after(deadline_s, cancelled)
+        page = self._page(where, time, room, None, until, is_forward=False)
+        if page.is_partial:
+            back = "" if page.reached is None else f", only those since {rfc3339(page.reached)}"
+            raise SearchError(f"cannot find all lines within {deadline_s:g} s{back}: narrow the time range")
+        rows = page.rows[::-1]
         if time.clock == "emitted":
             rows.sort(key=emitted_at)
-        return rows
+        return FoundRows(rows, is_full=page.next is not None and len(rows) < limit)
 
     def _page(
         self, where: Where, time: TimeRange, room: Room, start: Cursor | None, limit: Limit, *, is_forward: bool

@@ -86,6 +86,11 @@ def sql_time(moment: datetime) -> str:
 
 
 def _last(at: time, now: datetime, is_local: bool) -> datetime:
-    here = now.astimezone(None if is_local else UTC)
-    moment = here.replace(hour=at.hour, minute=at.minute, second=at.second, microsecond=0)
-    return (moment if moment <= here else moment - timedelta(days=1)).astimezone(UTC)
+    day = now.astimezone(None if is_local else UTC).date()
+    moment = _moment(datetime.combine(day, at), is_local)
+    return moment if moment <= now else _moment(datetime.combine(day - timedelta(days=1), at), is_local)
+
+
+def _moment(written: datetime, is_local: bool) -> datetime:
+    """A time without a zone, by the offset that this machine's zone has at that time."""
+    return (written if is_local else written.replace(tzinfo=UTC)).astimezone(UTC)

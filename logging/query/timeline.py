@@ -1,19 +1,25 @@
 """From an instance's name or id to what happened to it: its events and its errors, on whatever host."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.query.explain.identity import Names, NotFoundError, names_of, resolve
 from cloud.logs.query.explain.lines import Lines, line_of
 from cloud.logs.query.explain.subject import Kind, ec2_id
-from cloud.logs.query.search import emitted_at
+from cloud.logs.query.search import FoundRows, emitted_at
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
 
 WARNING = SEVERITIES.index("warning")
 NAMING_LINES = 500
 """Lines of an instance that are looked at for its other names."""
+
+
+class NewestLines(Lines, Protocol):
+    """Lines of which the newest can be asked for, however long they are."""
+
+    def newest(self, where: Where, time: TimeRange, limit: int) -> FoundRows: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Timeline:
     """Whether there are older ones beyond the limit."""
 
 
-def timeline(text: str, lines: Lines, time: TimeRange, limit: int, *, is_every: bool = False) -> Timeline:
+def timeline(text: str, lines: NewestLines, time: TimeRange, limit: int, *, is_every: bool = False) -> Timeline:
     """By uuid, `i-000015b9`, number, `instance-000015b9` or name; with `is_every` all lines rather than what matters.
 
     `SubjectError` and `NotFoundError` of explain's identity.
@@ -37,8 +43,9 @@ def timeline(text: str, lines: Lines, time: TimeRange, limit: int, *, is_every: 
     if names.domain is not None:  # hypervisors and kernels know no uuid
         of_domain = f"instance IS NULL AND severity <= {WARNING} AND contains(message, $domain)"
         where = Where(f"({where.sql}) OR ({of_domain})", {**where.parameters, "domain": names.domain})
-    rows = lines.find(where, time, limit + 1)
-    return Timeline(names, sorted(rows[-limit:], key=emitted_at), is_cut=len(rows) > limit)
+    found = lines.newest(where, time, limit + 1)
+    is_cut = found.is_full or len(found.rows) > limit
+    return Timeline(names, sorted(found.rows[-limit:], key=emitted_at), is_cut=is_cut)
 
 
 def _names(text: str, lines: Lines, time: TimeRange) -> Names:

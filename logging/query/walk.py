@@ -35,6 +35,13 @@ class Window:
     where: Where
     """What of these rows is in the window and in the time range."""
 
+    def halves(self) -> "tuple[Window, Window]":
+        """The same rows in two windows."""
+        middle = self.since + (self.until - self.since) / 2
+        early = self.where.and_(Where(f"observed_timestamp < {sql_time(middle)}"))
+        late = self.where.and_(Where(f"observed_timestamp >= {sql_time(middle)}"))
+        return Window(self.since, middle, self.tables, early), Window(middle, self.until, self.tables, late)
+
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
@@ -64,12 +71,18 @@ class Walk:
         self.has_moved = False
         """Whether a window has been read."""
         self._span = timedelta()
+        self._longest = _DAY
         self._extents: dict[str, _Extent | None] = {}
 
     def start_at(self, moment: datetime) -> None:
         """Walk on from `moment`, if that is within the range: the rows before it, or with `is_forward` from it on."""
         nearer = max if self._is_forward else min
         self.reached = moment if self.reached is None else nearer(moment, self.reached)
+
+    def narrow(self, window: Window) -> None:
+        """Let no window from here on be longer than half of `window`, which was too much."""
+        self._longest = min(self._longest, max((window.until - window.since) / 2, LEAST_SPAN))
+        self._span = min(self._span, self._longest)
 
     def each(self, read: Callable[[Window], bool]) -> bool:
         """Give `read` one window after another until it returns False; whether that or the range's end was reached.
@@ -86,7 +99,7 @@ class Walk:
                 return True
             took_s = time.monotonic() - begun_s
             if took_s < QUICK_S:
-                self._span = min(GROWTH * self._span, _DAY)
+                self._span = min(GROWTH * self._span, self._longest)
             elif took_s > SLOW_S:
                 self._span = max(self._span / GROWTH, LEAST_SPAN)
         return False

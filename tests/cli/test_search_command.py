@@ -7,11 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from cloud.cli.log_export import name_whole
 from tests.cli.collecting import COMMAND, Collector, collecting
 
 
@@ -65,9 +68,74 @@ def test_programs_get_json_and_csv_without_control_codes_or_formulas(collector: 
     done = collector.run("search", "host:compute-02", "--output", "json")
     assert "\x1b" not in done.stdout
     assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["-1+1 audits", "audit \x1b[31mred"]
-    done = collector.run("search", "audits", "--output", "csv")
-    [row] = csv.DictReader(io.StringIO(done.stdout))
-    assert (row["message"], row["severity"]) == ("'-1+1 audits", "info")
+    done = collector.run("search", "host:compute-02", "--output", "csv")
+    formula, red = csv.DictReader(io.StringIO(done.stdout))
+    assert (formula["message"], formula["severity"]) == ("'-1+1 audits", "info")
+    assert red["message"] == "audit \x1b[31mred"  # into a pipe as it is
+
+
+@pytest.mark.parametrize("query", ["host:compute-02", "host:compute-02 | count by message"])
+def test_a_terminal_gets_no_control_codes_of_csv(collector: Collector, query: str) -> None:
+    master, terminal = os.openpty()
+    command = [*COMMAND, "search", query, "--output", "csv"]
+    with os.fdopen(master, "rb", buffering=0) as shown:
+        done = subprocess.run(
+            command, stdout=terminal, check=False, timeout=60, env={**os.environ, "CLOUD_LOG_URL": collector.url}
+        )
+        text = shown.read(1 << 16)
+        os.close(terminal)
+    assert done.returncode == 0
+    assert b"audit \\x1b[31mred" in text
+    assert b"\x1b" not in text
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers each question with `answer`."""
+
+    answer: tuple[int, dict[str, object]]
+
+    def do_GET(self) -> None:
+        status, content = self.answer
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+PARTIAL: dict[str, object] = {"is_partial": True, "reached": None, "next": None, "others": {}}
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "content", "code"),
+    [
+        ("search", 200, {"rows": [], **PARTIAL}, 3),
+        ("search", 200, {"rows": [], **PARTIAL, "is_partial": False}, 1),
+        ("facets", 200, {"facets": {}, **PARTIAL}, 3),
+        ("hosts", 200, {"hosts": [], "lag_s": 0.0, **PARTIAL}, 3),
+        ("search", 429, {"detail": "too many"}, 3),
+        ("search", 403, {"detail": "no"}, 2),
+    ],
+)
+def test_nothing_in_time_or_nothing_now_is_the_exit_code_3(
+    command: str, status: int, content: dict[str, object], code: int
+) -> None:
+    handler = type("Handler", (Answering,), {"answer": (status, content)})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = subprocess.run([*COMMAND, command, "--url", url], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout if command == "search" else b"") == (code, b"")
+
+
+@pytest.mark.parametrize("wrong", [["--key-file", "/nonexistent"], ["--url", "htp:/bad"], ["--url", "http://"]])
+def test_a_wrong_key_file_or_address_ends_with_2(collector: Collector, wrong: list[str]) -> None:
+    done = collector.run("search", *wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert wrong[1] in done.stderr
 
 
 def test_a_wrong_query_ends_with_2_and_a_caret_under_the_column(collector: Collector) -> None:
@@ -133,6 +201,12 @@ def test_an_export_is_in_a_file_of_its_name_only_when_it_is_whole(collector: Col
     assert done.returncode == 3
     assert done.stderr == "Error: the export is not complete after 5 lines: there are more than 5 rows\n"
     assert [path.name for path in tmp_path.iterdir()] == ["lines.ndjson.part"]
+    before = (tmp_path / "lines.ndjson.part").read_text()
+    done = collector.run("export", "audit", "--to", str(target))
+    assert done.returncode == 2
+    assert done.stderr == f"Error: cannot export to {target}: {target}.part exists\n"
+    assert (tmp_path / "lines.ndjson.part").read_text() == before
+    (tmp_path / "lines.ndjson.part").unlink()
     done = collector.run("export", "audit", "--to", str(target))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "cloud log export: 6 lines\n")
     assert [path.name for path in tmp_path.iterdir()] == ["lines.ndjson"]
@@ -141,6 +215,27 @@ def test_an_export_is_in_a_file_of_its_name_only_when_it_is_whole(collector: Col
     done = collector.run("export", "audit", "--to", str(target))
     assert done.returncode == 2
     assert "exists" in done.stderr
+
+
+@pytest.mark.parametrize("has_hard_links", [True, False])
+def test_a_file_that_came_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_hard_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    if not has_hard_links:
+        monkeypatch.setattr(os, "link", refuse)
+    part, target = tmp_path / "x.part", tmp_path / "x"
+    part.write_text("new")
+    target.write_text("old")
+    with pytest.raises(FileExistsError):
+        name_whole(part, target)
+    assert (part.read_text(), target.read_text()) == ("new", "old")
+    target.unlink()
+    name_whole(part, target)
+    assert target.read_text() == "new"
+    assert not part.exists()
 
 
 def test_an_export_of_nothing_is_the_exit_code_1(collector: Collector) -> None:

@@ -1,5 +1,7 @@
 """`cloud log trace`, `timeline`, `migrations` and `hosts` as processes."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 
@@ -77,6 +79,13 @@ def test_migrations_are_a_table_or_json(collector: Collector) -> None:
     ]  # fmt: skip
     [found] = map(json.loads, collector.run("migrations", "--output", "json").stdout.splitlines())
     assert (found["id"], found["state"], found["error"]) == ("42", "failed", "no room")
+
+
+def test_csv_has_times_with_their_zone(collector: Collector) -> None:
+    [migration] = csv.DictReader(io.StringIO(collector.run("migrations", "--output", "csv").stdout))
+    assert migration["began"] == "2026-01-31T10:00:00.500000Z"
+    for host in csv.DictReader(io.StringIO(collector.run("hosts", "--output", "csv").stdout)):
+        assert host["last seen"].endswith("Z")
 
 
 def test_hosts_are_a_table(collector: Collector) -> None:

@@ -1,15 +1,20 @@
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx_sse
+import pyarrow as pa
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.store import Guard
+from cloud.logs.query.access.principal import Principal, principal
+from cloud.logs.query.access.roles import Role
+from cloud.logs.query.losses import Losses
 from tests.collector.batches import numbered, table_of
 from tests.query.serving import Served
 from tests.waiting import wait_until
@@ -159,6 +164,29 @@ def test_a_store_that_refuses_is_503_with_a_code(http: httpx.Client, store: Duck
     assert answer.json()["detail"].startswith("cannot query the store: ")
 
 
+def test_rows_counts_and_tails_have_a_deadline(
+    http: httpx.Client, store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud.logs.query.api.DEADLINE_S", 0.2)
+    read = store.query
+
+    def query(sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        return read("SELECT max(hash(a.i, b.i)) FROM range(100000) a(i), range(100000) b(i)", {}, guard)
+
+    monkeypatch.setattr(store, "query", query)
+    why = "cannot answer within 0.2 s: ask for less"
+    for path in ("rows", "count"):
+        answer = http.get(f"/api/v1/{path}", timeout=20)
+        assert (answer.status_code, answer.json()) == (503, {"detail": why, "code": "deadline"})
+    assert events(http, 1) == [("end", "", {"detail": why})]
+    assert events(http, 2, after=2) == [("live", "2", {"row_id": 2}), ("end", "2", {"detail": why})]
+
+
+def test_counts_are_of_so_many_groups(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.reader.MAX_GROUPS", 1)
+    assert http.get("/api/v1/count", params={"by": "host"}).json() == [{"host": "compute-01", "count": 3}]
+
+
 def test_hostile_lines_are_answered_as_json(http: httpx.Client, store: DuckDbStore) -> None:
     store.append(
         table_of(
@@ -201,6 +229,32 @@ def test_a_tail_goes_on_behind_a_row(unchanged: httpx.Client) -> None:
 
 def test_a_tail_behind_what_there_is_begins_at_the_end(unchanged: httpx.Client) -> None:
     assert events(unchanged, 1, after=10**30) == [("live", "4", {"row_id": 4})]
+
+
+@pytest.mark.parametrize(
+    ("who", "heard"),
+    [
+        (Principal("reader", Role.READER), ["row", "live", "status"]),
+        (Principal("member", Role.MEMBER, ("p1",)), ["row", "live", "row"]),
+    ],
+)
+def test_only_those_who_see_all_hosts_hear_of_losses(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch, who: Principal, heard: list[str]
+) -> None:
+    monkeypatch.setattr(Losses, "news", lambda _: {"lag_s": 3.0, "dropped": 7})
+    own = b'<134>1 - h nova-api - - - @cee: {"message": "m", "project": "p1"}'
+    store.append(table_of(own))
+    with Served(store) as served, httpx.Client(base_url=served.url, trust_env=False) as client:
+        served.app.dependency_overrides[principal] = lambda: who
+        found = []
+        with httpx_sse.connect_sse(client, "GET", "/api/v1/tail", timeout=20) as source:
+            for event in source.iter_sse():
+                found.append(event.event)
+                if event.event == "live":
+                    store.append(table_of(own))
+                if len(found) == 3:
+                    break
+    assert found == heard
 
 
 def test_log_text_cannot_end_an_event(http: httpx.Client, store: DuckDbStore) -> None:

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.query.client import ClientError, CollectorClient
+from cloud.logs.collector.store import QueryInterruptedError
+from cloud.logs.query.client import ClientError, CollectorClient, Row
+from cloud.logs.query.reader import Filter, Page, Reader
 from tests.collector.batches import numbered
 from tests.query.serving import Served
 from tests.waiting import wait_until
@@ -187,6 +189,41 @@ def test_an_answer_of_somebody_else_is_an_error(
             client.rows({})
         with pytest.raises(ClientError, match="the collector"):
             next(client.tail({}, lambda why: None))
+
+
+def test_a_tail_that_the_collector_ends_says_why_and_goes_on(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(numbered(0, 2))
+    read = Reader.after
+    busy = [True]
+
+    def after(self: Reader, wanted: Filter, limit: int, row_id: int, up_to_row_id: int) -> Page:
+        if busy:
+            busy.pop()
+            raise QueryInterruptedError("cannot query the store: interrupted")
+        return read(self, wanted, limit, row_id, up_to_row_id)
+
+    monkeypatch.setattr(Reader, "after", after)
+    with Served(store) as served:
+        tail = Tail(served.url, 4)
+        wait_until(lambda: len(tail.messages) == 2, what="the history")
+        store.append(numbered(2, 2))
+        assert tail.join() == ["0", "1", "2", "3"]
+    assert tail.away == ["cannot answer within 30 s: ask for less; trying again"]
+
+
+def test_a_tail_without_a_history_in_time_is_an_error(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def newest(self: Reader, wanted: Filter, limit: int, up_to_row_id: int) -> list[Row]:
+        raise QueryInterruptedError("cannot query the store: interrupted")
+
+    monkeypatch.setattr(Reader, "newest", newest)
+    with (
+        Served(store) as served,
+        CollectorClient(served.url) as client,
+        pytest.raises(ClientError, match=r"^cannot tail at .*: cannot answer within 30 s: ask for less$"),
+    ):
+        next(client.tail({}, lambda why: None))
 
 
 def test_proxies_of_the_environment_are_not_used(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.store import Guard
-from cloud.logs.query.counting import Asked, Counting, CountTable
+from cloud.logs.collector.store import Guard, StoreError
+from cloud.logs.query.counting import Asked, Counting, CountTable, TooManyValuesError
 from cloud.logs.query.facets import facets
 from cloud.logs.query.histogram import histogram, interval_for
 from cloud.logs.query.language.compiler import compile_where
@@ -190,3 +191,87 @@ def test_facets_of_nothing_have_no_values(store: DuckDbStore) -> None:
     assert facets(store, asked(), 5).values_of == {
         name: [] for name in ("host", "service", "facility", "severity", "event")
     }
+
+
+def test_facets_beyond_the_bound_are_counted_as_others(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.counting.MAX_GROUPS", 3)
+    headers = [b"<134>1 - h nova-api - id%d - m" % number for number in range(40)]  # each a header of its own
+    store.append(table_of(*headers, *(b"<134>1 - h s%d - - - m" % number for number in range(5))))
+    found = facets(store, asked(), 5)
+    assert (found.values_of["service"][0].value, found.values_of["service"][0].count) == ("nova-api", 40)
+    assert len(found.values_of["service"]) == 3
+    assert found.others == {"host": 0, "service": 3, "facility": 0, "severity": 0, "event": 0}
+
+
+class LittleMemory:
+    """A store that has no memory for more than `most` rows of a window at once."""
+
+    def __init__(self, store: DuckDbStore, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        self._most = most
+        self._read = store.query
+        self.refused = 0
+        monkeypatch.setattr(store, "query", self._query)
+
+    def _query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        answer = self._read(sql, parameters, guard)
+        if "total" in answer.column_names and answer.num_rows and answer["total"][0].as_py() > self._most:
+            self.refused += 1
+            cause = duckdb.OutOfMemoryException("Out of Memory Error: failed to pin block")
+            raise StoreError("cannot query the store: out of memory") from cause
+        return answer
+
+
+def test_a_count_without_memory_asks_for_less_at_once(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        store.append(numbered(number, 1, observed_us=NOON_US + number * 1_000_000))
+    little = LittleMemory(store, monkeypatch, 4)
+    table = count(store, "| count by message")
+    assert sorted(table.rows) == sorted([str(number), 1] for number in range(12))
+    assert not table.counts.is_partial
+    assert little.refused > 0
+
+
+def test_a_count_of_too_many_values_at_one_moment_is_refused(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(numbered(0, 12))
+    LittleMemory(store, monkeypatch, 4)
+    with pytest.raises(TooManyValuesError, match=r"^cannot count: there are too many different values$"):
+        count(store, "| count by message")
+
+
+def test_values_are_cut_before_they_are_grouped(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append(numbered(0, 1))
+    asked_for: list[str] = []
+    read = store.query
+
+    def query(sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        asked_for.append(sql)
+        return read(sql, parameters, guard)
+
+    monkeypatch.setattr(store, "query", query)
+    assert count(store, "| count by message").rows == [["0", 1]]
+    assert "left(message, 1000) AS inner0, count(*) AS part FROM" in asked_for[-1]
+
+
+def test_intervals_before_1970_begin_before_their_rows(store: DuckDbStore) -> None:
+    store.append(
+        table_of(
+            *(b"<134>1 %s h nova-api - - - m" % at for at in (b"1969-12-31T23:30:00Z", b"1969-12-31T22:00:00Z")),
+            b"<134>1 1970-01-01T00:30:00Z h nova-api - - - m",
+        )
+    )
+    assert count(store, "| count by 1h", TimeRange(clock="emitted")).rows == [
+        ["1969-12-31T22:00:00Z", 1],
+        ["1969-12-31T23:00:00Z", 1],
+        ["1970-01-01T00:00:00Z", 1],
+    ]
+
+
+def test_a_histogram_of_all_years_begins_with_the_first_moment(store: DuckDbStore) -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    store.append(table_of(b"<134>1 0001-01-01T00:00:00Z h nova-api - - - m"))
+    time = TimeRange(first, NOON, "emitted")
+    drawn = histogram(Counting(store), asked("", time), interval_for(time))
+    assert (drawn.buckets[0].begin, drawn.buckets[0].count) == (first, 1)
+    assert drawn.buckets[-1].begin < NOON

@@ -5,17 +5,19 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pytest
+from starlette.requests import Request
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.store import Guard, QueryInterruptedError
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.routes.readers import BusyError
 from tests.collector.batches import NOON_US, numbered, table_of
 from tests.query.serving import Served
 from tests.waiting import wait_until
@@ -323,6 +325,46 @@ def test_an_export_whose_store_fails_ends_in_an_error(store: DuckDbStore, monkey
     assert end == {"export": {"rows": 20, "error": "cannot read on within 30 s"}}
 
 
+def test_an_export_that_cannot_look_beyond_its_limit_is_not_whole(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(numbered(0, 25))
+    read = store.query
+
+    def query(sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        if sql.endswith("LIMIT 1"):
+            raise QueryInterruptedError("cannot query the store: interrupted")
+        return read(sql, parameters, guard)
+
+    monkeypatch.setattr(store, "query", query)
+    with Served(store) as served, httpx.Client(base_url=f"{served.url}/api/v1", trust_env=False) as client:
+        *rows, end = map(json.loads, client.get("/export", params={**ALL, "limit": 20}).text.splitlines())
+    assert len(rows) == 20
+    assert end == {"export": {"rows": 20, "error": "cannot tell within 30 s if there are more"}}
+
+
+def test_an_export_waits_again_where_others_take_long(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.routes.export.AGAIN_S", 0.05)
+    store.append(numbered(0, 5))
+    with Served(store) as served, httpx.Client(base_url=f"{served.url}/api/v1", trust_env=False) as client:
+        run = served.app.state.readers.run
+        refused: list[None] = []
+
+        async def busy(request: Request, read: Callable[[threading.Event], Any]) -> Any:
+            if len(refused) < 3:
+                refused.append(None)
+                raise BusyError("cannot answer now")
+            return await run(request, read)
+
+        monkeypatch.setattr(served.app.state.readers, "run", busy)
+        assert json.loads(client.get("/export", params=ALL).text.splitlines()[-1]) == {"export": {"rows": 5}}
+        refused.clear()
+        monkeypatch.setattr("cloud.logs.query.routes.export.BUSY_S", 0.0)
+        assert json.loads(client.get("/export", params=ALL).text.splitlines()[-1]) == {
+            "export": {"rows": 0, "error": "cannot answer now"}
+        }
+
+
 def test_an_export_has_what_was_there_when_it_began(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud.logs.query.export.PAGE_ROWS", 10)
     store.append(numbered(0, 200))
@@ -362,7 +404,7 @@ def test_a_client_that_goes_ends_its_query_in_the_engine(store: DuckDbStore, mon
     store.append(numbered(0, 10))
     slow = Slow(store, monkeypatch)
     with Served(store) as served:
-        for path in ("/search", "/export", "/trace/req-1"):
+        for path in ("/search", "/export", "/trace/req-1", "/rows", "/tail"):
             slow.begun.clear()
             slow.ended.clear()
             with pytest.raises(httpx.ReadTimeout):
@@ -379,7 +421,9 @@ def test_a_deadline_is_a_partial_page_or_an_error(store: DuckDbStore, monkeypatc
         assert (found["rows"], found["is_partial"], found["reached"]) == ([], True, None)
         assert found["next"] is not None
         answer = client.get("/trace/req-1", params={**ALL, "deadline_s": 0.3})
+        beside = client.get("/context/3", params={"deadline_s": 0.3})
     assert (answer.status_code, answer.json()["code"]) == (503, "deadline")
+    assert (beside.status_code, beside.json()["code"]) == (503, "deadline")
 
 
 def test_a_server_that_stops_ends_the_queries(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,7 +183,11 @@ def test_an_answer_with_very_long_rows_has_fewer(store: DuckDbStore, monkeypatch
     store.append(table_of(*(b"<13>1 - h a - - - " + b"%d" % number * 400 for number in range(8))))
     found = pages(Search(store), Where(), EVERYTHING, 100)
     assert [[each[0] for each in page] for page in found] == [["7", "6", "5"], ["4", "3", "2"], ["1", "0"]]
-    assert len(Search(store).find(Where(), EVERYTHING, 100)) == 8
+    newest = Search(store).newest(Where(), EVERYTHING, 100)
+    assert ([row["message"][0] for row in newest.rows], newest.is_full) == (["5", "6", "7"], True)
+    with pytest.raises(SearchError, match=r"^cannot hold all lines: more than 0 MiB; narrow the time range$"):
+        Search(store).find(Where(), EVERYTHING, 100)
+    assert len(Search(store).find(Where(), EVERYTHING, 3)) == 3
 
 
 def test_a_search_goes_on_beside_ingest(store: DuckDbStore) -> None:

@@ -68,6 +68,22 @@ def test_times_without_a_zone_are_of_this_machine_where_that_is_wanted(east: Non
     assert rfc3339(read_time("2027-01-15", NOW)) == "2027-01-15T00:00:00Z"
 
 
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_times_of_a_day_on_which_the_clocks_change_have_their_own_offsets(berlin: None) -> None:
+    noon = datetime(2027, 3, 28, 10, 0, tzinfo=UTC)  # 12:00 there; at 02:00 it became 03:00
+    assert rfc3339(read_time("01:30", noon, is_local=True)) == "2027-03-28T00:30:00Z"
+    assert rfc3339(read_time("03:30", noon, is_local=True)) == "2027-03-28T01:30:00Z"
+    assert rfc3339(read_time("12:30", noon, is_local=True)) == "2027-03-27T11:30:00Z"
+
+
 def test_spans_are_told_from_moments() -> None:
     assert [is_relative(text) for text in ("now", "15m", "2h30m", "14:05", "2027-01-15")] == [True] * 3 + [False] * 2
 

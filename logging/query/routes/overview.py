@@ -68,6 +68,7 @@ class FacetsAnswer(BaseModel):
     """The most frequent values of each name; null for the rows that have none."""
 
     facets: dict[str, list[dict[str, Any]]]
+    others: dict[str, int] = Field(description="Of each name the rows of values beyond the 10,000 most frequent ones.")
     is_partial: bool = Field(description="Whether the deadline came first: only rows that arrived since `reached`.")
     reached: str | None
     since: str | None
@@ -78,6 +79,7 @@ class FacetsAnswer(BaseModel):
         "json_schema_extra": {
             "example": {
                 "facets": {"host": [{"value": "compute-01", "count": 17}], "severity": [{"value": "err", "count": 2}]},
+                "others": {"host": 0, "severity": 0},
                 "is_partial": False,
                 "reached": "2027-01-15T11:45:00Z",
                 "since": "2027-01-15T11:45:00Z",
@@ -138,6 +140,7 @@ async def facets(
         }
         content = {
             "facets": values,
+            "others": found.others,
             "is_partial": found.is_partial,
             "reached": moment(found.reached),
             **times(question.time),

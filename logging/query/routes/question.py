@@ -56,22 +56,22 @@ class Question:
         return self
 
 
-def the_search(request: Request) -> Search:
+async def the_search(request: Request) -> Search:
     search: Search = request.app.state.search
     return search
 
 
-def the_store(request: Request) -> Store:
+async def the_store(request: Request) -> Store:
     store: Store = request.app.state.store
     return store
 
 
-def the_readers(request: Request) -> Readers:
+async def the_readers(request: Request) -> Readers:
     readers: Readers = request.app.state.readers
     return readers
 
 
-def the_question(
+async def the_question(
     own: OwnLines,
     q: Annotated[str, Query(description="The query; without one all lines.", openapi_examples=QUERY_EXAMPLES)] = "",
     since: Since = DEFAULT_SINCE,
@@ -85,7 +85,7 @@ def the_question(
     return Question(compile_where(query.condition).and_(own), time, query.stages[0] if query.stages else None, q)
 
 
-def the_lines(question: Annotated[Question, Depends(the_question)]) -> Question:
+async def the_lines(question: Annotated[Question, Depends(the_question)]) -> Question:
     """A question without a stage."""
     return question.without_stage()
 

@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from cloud.logs.query.counting import TooManyValuesError
 from cloud.logs.query.language.query import QueryError
 from cloud.logs.query.routes.cursor import CursorError
 from cloud.logs.query.routes.question import AbsentError
@@ -38,6 +39,10 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(SearchError)
     async def search_error(_request: Request, exc: SearchError) -> JSONResponse:
         return JSONResponse({"detail": str(exc), "code": "deadline"}, 503)
+
+    @app.exception_handler(TooManyValuesError)
+    async def too_many_values(_request: Request, exc: TooManyValuesError) -> JSONResponse:
+        return JSONResponse({"detail": f"{exc}: narrow the query or the time range", "code": "too_many_values"}, 422)
 
     @app.exception_handler(BusyError)
     async def busy_error(_request: Request, exc: BusyError) -> JSONResponse:

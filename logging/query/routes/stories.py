@@ -17,7 +17,7 @@ from cloud.logs.query.migrations import OF_MIGRATIONS
 from cloud.logs.query.migrations import migrations as read_migrations
 from cloud.logs.query.routes.question import AbsentError, DeadlineS, Since, TheReaders, TheSearch, Until, answer, times
 from cloud.logs.query.routes.search import ROW
-from cloud.logs.query.search import DEADLINE_S, MAX_ROWS, Search
+from cloud.logs.query.search import DEADLINE_S, MAX_ROWS, FoundRows, Search
 from cloud.logs.query.time_range import TimeRange, read_time, rfc3339
 from cloud.logs.query.timeline import timeline as find_timeline
 from cloud.logs.query.trace import Part, of_request
@@ -134,8 +134,13 @@ class OwnSearch:
             where.and_(self.own), time, limit, deadline_s=self.limit.left_s, cancelled=self.limit.cancelled
         )
 
+    def newest(self, where: Where, time: TimeRange, limit: int) -> FoundRows:
+        return self.search.newest(
+            where.and_(self.own), time, limit, deadline_s=self.limit.left_s, cancelled=self.limit.cancelled
+        )
 
-def the_time(since: Since = "7d", until: Until = None) -> TimeRange:
+
+async def the_time(since: Since = "7d", until: Until = None) -> TimeRange:
     now = datetime.now(UTC)
     return TimeRange(read_time(since, now), read_time(until, now) if until else None)
 
@@ -158,7 +163,8 @@ async def trace(
 
     def read(gone: threading.Event) -> Response:
         lines = OwnSearch(search, own, Limit.after(deadline_s, gone))
-        rows = lines.find(of_request(request_id), time, limit + 1)
+        newest = lines.newest(of_request(request_id), time, limit + 1)
+        rows = newest.rows
         if not rows:
             raise AbsentError(f"cannot find a line of request {request_id} since {times(time)['since']}")
         found = make_trace(rows[-limit:])
@@ -167,7 +173,7 @@ async def trace(
             "duration_s": found.duration_s,
             "parts": [_part(each) for each in found.parts],
             "rows": found.rows,
-            "is_cut": len(rows) > limit,
+            "is_cut": newest.is_full or len(rows) > limit,
         }
         return answer(content, len(found.rows))
 
@@ -217,9 +223,10 @@ async def migrations(
 
     def read(gone: threading.Event) -> Response:
         lines = OwnSearch(search, own, Limit.after(deadline_s, gone))
-        rows = lines.find(OF_MIGRATIONS, time, MAX_ROWS)
+        newest = lines.newest(OF_MIGRATIONS, time, MAX_ROWS)
+        rows = newest.rows
         found = [_timed(asdict(each), each.duration_s, "began", "last") for each in read_migrations(rows)]
-        return answer({"migrations": found, "is_cut": len(rows) == MAX_ROWS}, len(found))
+        return answer({"migrations": found, "is_cut": newest.is_full or len(rows) == MAX_ROWS}, len(found))
 
     return await readers.run(request, read)
 
