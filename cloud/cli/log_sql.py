@@ -1,6 +1,5 @@
 """`cloud log sql`: one SELECT on all stored lines, answered by the collector."""
 
-import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -39,6 +38,7 @@ def sql(*, statement: str, output: str, max_rows: int, deadline_s: float, url: s
     request_id, instance, event, fields and the others that SELECT * shows. It takes the role operator.
     """
     from cloud.logs.query.client import ClientError, RefusedError
+    from cloud.logs.query.output import printable
     from cloud.logs.query.sql.client import ask
 
     if not 0 < deadline_s <= 60:
@@ -48,9 +48,9 @@ def sql(*, statement: str, output: str, max_rows: int, deadline_s: float, url: s
     try:
         answer = ask(url, statement, max_rows=max_rows, deadline_s=deadline_s, key_file=key_file)
     except RefusedError as exc:
-        raise QuestionError(str(exc), WRONG if exc.refusal.status < 500 else AWAY) from exc
+        raise QuestionError(printable(str(exc)), WRONG if exc.refusal.status < 500 else AWAY) from exc
     except ClientError as exc:
-        raise QuestionError(str(exc), AWAY) from exc
+        raise QuestionError(printable(str(exc)), AWAY) from exc
     with writing():
         _write(answer, output)
     if answer.is_cut:
@@ -61,16 +61,16 @@ def sql(*, statement: str, output: str, max_rows: int, deadline_s: float, url: s
 
 
 def _write(answer: "SqlAnswer", output: str) -> None:
-    from cloud.logs.query.output import printable
+    from cloud.logs.query.output import as_json, printable
+    from cloud.logs.query.tabular import as_csv
 
     if output == "json":
         for row in answer.rows:
-            named = dict(zip(_distinct(answer.columns), row, strict=True))
-            click.echo(printable(json.dumps(named, ensure_ascii=False)))
+            click.echo(as_json(dict(zip(_distinct(answer.columns), row, strict=True))))
     elif output == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answer.columns)
-        writer.writerows([_text(value) for value in row] for row in answer.rows)
+        shown = printable if sys.stdout.isatty() else str
+        rows = [[value if _is_number(value) else shown(_text(value)) for value in row] for row in answer.rows]
+        sys.stdout.write(as_csv((), [[shown(name) for name in answer.columns], *rows], with_head=False))
     else:
         from prettytable import PrettyTable
 
@@ -83,6 +83,10 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from loguru import logger
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -30,6 +31,8 @@ from cloud.logs.query.reader import Reader
 from cloud.logs.query.routes.application import add_questions
 from cloud.logs.query.sql.api import sql_routes
 
+MAX_ERRORS = 10
+"""Of what is wrong with a request, so many things are said."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -70,6 +73,8 @@ def make_app(parts: Parts, door: Door = LOOPBACK_DOOR) -> FastAPI:
     app.state.inbox = parts.inbox
     data = parts.store.files.path
     access = Access(Ways(data, new_store_key(data), door.identity, is_loopback_only=door.is_loopback_only))
+    if access.is_open:
+        logger.info("anybody on this machine may ask: there is no key in {}, and no identity service is set", data)
     app.add_middleware(Gate, access=access)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, *door.names])  # the last comes first
     app.include_router(api.router)
@@ -105,7 +110,7 @@ def make_app(parts: Parts, door: Door = LOOPBACK_DOOR) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, exc: RequestValidationError) -> Response:
         """What does not fit, without what was sent: that may be a secret, or no text that can be sent back."""
-        errors = [{"type": each["type"], "loc": each["loc"], "msg": each["msg"]} for each in exc.errors()]
+        errors = [{"type": each["type"], "loc": each["loc"], "msg": each["msg"]} for each in exc.errors()[:MAX_ERRORS]]
         content = json.dumps(
             {"detail": errors, "code": "request"}
         )  # ASCII alone: names of keys may hold half characters

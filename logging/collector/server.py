@@ -20,6 +20,7 @@ from prometheus_client import disable_created_metrics
 from cloud.logs.collector.budget import Budget
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.http import Door, Parts, make_app
+from cloud.logs.collector.http_connections import Connection
 from cloud.logs.collector.http_tls import https_context
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lag import Missing, oldest_s
@@ -38,8 +39,6 @@ from cloud.logs.query.access.keys import KeyFile, KeysError
 from cloud.logs.query.access.roles import ROLE_WORDS
 
 HTTP_STOP_S = 2
-MAX_HTTP_CONNECTIONS = 500
-"""Those beyond get 503."""
 _MALLOPT = {-8: 2, -3: 1 << 20, -1: 8 << 20}
 """glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), so that what is freed goes back to the system.
 
@@ -192,7 +191,8 @@ def http_config(app: FastAPI, tls: ssl.SSLContext | None, stop_s: int = HTTP_STO
         log_config=None,
         access_log=False,
         proxy_headers=False,  # a header must not say who is calling
-        limit_concurrency=MAX_HTTP_CONNECTIONS,
+        http=Connection,
+        log_level="error",  # what a client does wrong is no line each time
         timeout_graceful_shutdown=stop_s,
     )
     config.load()

@@ -3,7 +3,13 @@
 import csv
 import io
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +62,49 @@ def test_csv_is_read_back_as_it_was(url: str) -> None:
     rows = list(csv.reader(io.StringIO(result.stdout)))
     assert rows[0] == ["message", "hostname"]
     assert rows[1] == ['a \x1b[31mred\x1b[0m one, with "quotes"', "compute-01"]
+
+
+def test_what_a_spreadsheet_would_compute_is_quoted_and_numbers_are_not(url: str) -> None:
+    result = run(
+        url, "SELECT '=HYPERLINK(1)' AS a, -1 AS b, -0.5::DOUBLE AS c, true AS d, NULL AS e", "--output", "csv"
+    )
+    assert result.stdout == "a,b,c,d,e\n'=HYPERLINK(1),-1,-0.5,true,\n"
+
+
+CONTROL = "'a' || chr(27) || ']0;x' || chr(7) || chr(155) || 'b'"
+
+
+@pytest.mark.parametrize("output", ["table", "json", "csv"])
+def test_a_terminal_gets_no_control_codes(url: str, output: str) -> None:
+    shown = on_terminal(url, f"SELECT {CONTROL} AS x", "--output", output)
+    assert b"]0;x" in shown
+    assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", shown)
+
+
+def test_nor_does_it_in_an_error(url: str) -> None:
+    shown = on_terminal(url, f"SELECT ({CONTROL})::INT")
+    assert b"Could not convert string" in shown
+    assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", shown)
+
+
+def test_as_json_it_is_read_back_as_it_was(url: str) -> None:
+    result = run(url, f"SELECT {CONTROL} AS x", "--output", "json")
+    assert json.loads(result.stdout) == {"x": "a\x1b]0;x\x07\x9bb"}
+
+
+def on_terminal(url: str, *arguments: str) -> bytes:
+    """What the command writes to a terminal."""
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "cloud", "log", "sql", "--url", url, *arguments]
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other) as process:
+        os.close(other)
+        shown = b""
+        with suppress(OSError):  # the last process that had it has ended
+            while part := os.read(main, 1 << 16):
+                shown += part
+        process.wait(timeout=30)
+    os.close(main)
+    return shown
 
 
 def test_a_statement_comes_from_stdin_too(url: str) -> None:

@@ -3,11 +3,17 @@
 import hmac
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cloud.logs.query.access.errors import AccessUnavailableError, UnknownCallerError, WrongStoreKeyError
+from cloud.logs.query.access.errors import (
+    AccessError,
+    AccessUnavailableError,
+    UnknownCallerError,
+    WrongStoreKeyError,
+)
 from cloud.logs.query.access.identity import Identity
 from cloud.logs.query.access.keys import KeyFile, Keys, KeysError, is_key
 from cloud.logs.query.access.principal import Principal
@@ -61,19 +67,49 @@ class Access:
         self._ways = ways
         self._keys = Keys(KeyFile(ways.data), clock_s, now)
         self.throttle = Throttle(clock_s)
+        with suppress(KeysError):  # whoever asks is told
+            self._keys.are_there()  # from here on it is noticed when they are not any more
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked who he is."""
+        try:
+            return self._is_open()
+        except AccessUnavailableError:
+            return False
 
     async def identify(self, shown: Shown, peer: str) -> Principal:
-        """Who asks; `AccessError` for nobody. Each wrong key is counted against the address that it comes from."""
-        self.throttle.check(peer)
+        """Who asks; `AccessError` for nobody. Each wrong key is counted against the address that it comes from.
+
+        Good keys of the collector's own are let in from everywhere, whatever else comes from there.
+        """
         try:
-            return await self.look_up(shown)
+            found = self._own(shown)
         except GUESSES:
+            self.throttle.check(peer)
             if shown.is_something:
                 self.throttle.failed(peer)
             raise
+        if isinstance(found, Principal):
+            return found
+        self.throttle.check(peer)
+        self.throttle.failed(peer)  # beforehand: many that are asked about at once are no more guesses than that
+        try:
+            principal = await found.principal(shown.credential or "")
+        except AccessError as exc:
+            if not isinstance(exc, GUESSES):
+                self.throttle.give_back(peer)
+            raise
+        self.throttle.give_back(peer)
+        return principal
 
     async def look_up(self, shown: Shown) -> Principal:
-        """As `identify`, without counting: also for asking again, whether what was good still is."""
+        """As `identify`, without counting: for asking again, whether what was good still is."""
+        found = self._own(shown)
+        return found if isinstance(found, Principal) else await found.principal(shown.credential or "")
+
+    def _own(self, shown: Shown) -> Principal | Identity:
+        """Who asks, or the identity service where only that can say it."""
         if shown.store_key is not None:
             if not hmac.compare_digest(shown.store_key.encode(), self._ways.store_key.encode()):
                 raise WrongStoreKeyError(f"cannot use the store: the key is not that of {self._ways.data}")
@@ -89,7 +125,7 @@ class Access:
             return self._of_key(text)
         if self._ways.identity is None:
             raise UnknownCallerError("the key is not, or no longer, good")
-        return await self._ways.identity.principal(text)
+        return self._ways.identity
 
     def _is_open(self) -> bool:
         if self._ways.identity is not None or not self._ways.is_loopback_only:

@@ -1,7 +1,8 @@
 """In front of all routes: who asks, how much a request may bring, and afterwards the line about who did what."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote
 
 from fastapi import HTTPException
@@ -19,7 +20,11 @@ from cloud.logs.query.access.roles import ACTIONS
 
 PUBLIC = frozenset({"/readyz"})
 """What says nothing of any line: answered to anybody."""
-MAX_BODY_BYTES = 16 << 20
+MAX_BODY_BYTES = 256 << 10
+LONG_BODIES: Mapping[str, int] = {"/api/v1/backfill": 16 << 20, "/api/v1/runs/waive": 1 << 20}
+"""Where more than MAX_BODY_BYTES is taken. A body is read before the role of who sends it is looked at."""
+BODY_S = 30.0
+"""So long a client is waited for, in all, until its body is complete."""
 RECHECK_S = 5.0
 """So long an answer that is still being sent goes on after what it was asked with is no longer good."""
 MAX_LOGGED = 500
@@ -51,9 +56,11 @@ class Gate:
         state = scope.setdefault("state", {})
         state["principal"] = principal
         state["peer"] = peer
-        exchange = _Exchange(lambda: self._access.look_up(shown), principal, receive, send, self._clock_s)
+        max_bytes = LONG_BODIES.get(scope["path"], MAX_BODY_BYTES)
+        body = _Body(receive, max_bytes)
+        exchange = _Exchange(lambda: self._access.look_up(shown), principal, send, self._clock_s)
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, body.receive, exchange.send)
         except Exception:
             if not exchange.is_cut:
                 raise
@@ -74,36 +81,53 @@ class Gate:
         )
 
 
+class _Body:
+    """What a request brings: its bytes and the time that they take are bounded."""
+
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._left_s = BODY_S
+        self._is_complete = False
+
+    async def receive(self) -> Message:
+        if self._is_complete:  # what comes now is the client's end
+            return await self._receive()
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        try:
+            async with asyncio.timeout(self._left_s):
+                message = await self._receive()
+        except TimeoutError as exc:
+            raise HTTPException(408, f"cannot wait longer than {BODY_S:g} s for the rest of the request") from exc
+        self._left_s -= loop.time() - started_s  # the time that a route takes for a piece is not the client's
+        self._is_complete = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        if self._received > self._max_bytes:
+            raise HTTPException(413, f"cannot take more than {self._max_bytes} bytes at once: send it in pieces")
+        return message
+
+
 class _Exchange:
-    """One request: what it may bring is bounded, and its answer ends when its key or token does."""
+    """The answer to one request: it ends when the key or token does that it was asked with."""
 
     def __init__(
         self,
         look_up: Callable[[], Awaitable[Principal]],
         principal: Principal,
-        receive: Receive,
         send: Send,
         clock_s: Callable[[], float],
     ) -> None:
         self._look_up = look_up
         self._principal = principal
-        self._receive = receive
         self._send = send
         self._clock_s = clock_s
-        self._received = 0
         self._recheck_s = clock_s() + RECHECK_S
         self._is_stream_of_events = False
         self.is_cut = False
         self.status: int | None = None
         self.rows: str | None = None
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            if self._received > MAX_BODY_BYTES:
-                raise HTTPException(413, f"cannot take more than {MAX_BODY_BYTES} bytes at once: send it in pieces")
-        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

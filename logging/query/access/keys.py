@@ -178,7 +178,7 @@ class Keys:
         self._cause: KeysError | None = None
 
     def are_there(self) -> bool:
-        """Whether a key was ever made here; `KeysError` when the file cannot be read, or not any more."""
+        """Whether a key was ever made here; `KeysError` when the file cannot be read, or is there no more."""
         return self._current() is not None
 
     def find(self, text: str) -> Key | None:
@@ -200,7 +200,10 @@ class Keys:
             version = _version(self._file.path)
             if version != self._version or self._cause is not None:
                 try:
-                    self._known, self._cause = self._file.read(), None
+                    found = self._file.read()
+                    if found is None and self._known is not None:  # nobody may open what was closed by removing it
+                        raise KeysError(f"cannot read keys {self._file.path}: there is none any more")
+                    self._known, self._cause = found, None
                 except KeysError as exc:
                     self._cause = exc
                 self._version = version

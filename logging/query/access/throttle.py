@@ -24,9 +24,9 @@ class Throttle:
         self._full_at_s: OrderedDict[str, float] = OrderedDict()
 
     def check(self, peer: str) -> None:
-        """`TooManyFailuresError` while the address has no failure left; a good key does not help it then.
+        """`TooManyFailuresError` while the address has no failure left.
 
-        Otherwise a guess that hits would be told apart from the others, however many there were.
+        It is for what is not known to be good: whoever shares an address with a guesser is not shut out by that one.
         """
         wait_s = self._wait_s(network_of(peer))
         if wait_s > 0:
@@ -39,6 +39,12 @@ class Throttle:
         self._full_at_s[network] = min(full_at_s, now_s + (BURST - 1) * REFILL_S) + REFILL_S
         while len(self._full_at_s) > self._max_peers or next(iter(self._full_at_s.values())) <= now_s:
             self._full_at_s.popitem(last=False)
+
+    def give_back(self, peer: str) -> None:
+        """A failure that was counted beforehand was none."""
+        network = network_of(peer)
+        if network in self._full_at_s:
+            self._full_at_s[network] -= REFILL_S
 
     def is_exhausted(self, peer: str) -> bool:
         return self._wait_s(network_of(peer)) > 0

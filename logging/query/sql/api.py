@@ -1,8 +1,10 @@
 """`POST /api/v1/sql`: one SELECT on all that is stored, by who may see all of it."""
 
+import asyncio
 import hashlib
+from collections.abc import Coroutine
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,7 +15,7 @@ from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.query.access.principal import allowed
 from cloud.logs.query.sql.order import MAX_DEADLINE_S, MAX_ROWS, Order
-from cloud.logs.query.sql.runner import Runner, SqlError
+from cloud.logs.query.sql.runner import Answer, Runner, SqlError, SqlGoneError
 from cloud.logs.query.sql.statement import MAX_STATEMENT
 from cloud.logs.query.sql.unsealed import given
 
@@ -54,7 +56,7 @@ def sql_routes(store: DuckDbStore, upkeep: Upkeep) -> APIRouter:
                 read = await to_thread.run_sync(stack.enter_context, given(store, upkeep))
                 unsealed = None if read.unsealed is None else str(read.unsealed)
                 order = Order(asked.statement, read.sealed, unsealed, asked.max_rows, asked.deadline_s)
-                answer = await runner.run(order)
+                answer = await _unless_gone(request, runner.run(order))
         except SqlError as exc:
             return _refusal(exc)
         finally:
@@ -63,6 +65,26 @@ def sql_routes(store: DuckDbStore, upkeep: Upkeep) -> APIRouter:
         return Response(answer.body, media_type="application/json", headers=headers)
 
     return router
+
+
+async def _unless_gone(request: Request, run: Coroutine[Any, Any, Answer]) -> Answer:
+    """What `run` gives; `SqlGoneError`, and it has ended, when the client goes before that."""
+    running = asyncio.create_task(run)
+    watching = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise SqlGoneError("nobody waits for the answer any more", "gone")
+        return running.result()
+    finally:
+        running.cancel()
+        watching.cancel()
+        await asyncio.wait({running, watching})
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _refusal(exc: SqlError) -> JSONResponse:

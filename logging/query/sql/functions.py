@@ -25,7 +25,7 @@ ends_with entropy enum_code enum_first enum_last enum_range enum_range_boundary 
 equi_width_bins era error even exp factorial favg fdiv fill filter first first_value flatten floor fmod format
 formatReadableDecimalSize formatReadableSize format_bytes from_base64 from_binary from_hex from_json
 from_json_strict fsum gamma gcd gen_random_uuid generate_series geomean geometric_mean get_bit get_current_time
-get_current_timestamp get_type grade_up greatest greatest_common_divisor group_concat hamming hash hex histogram
+get_current_timestamp grade_up greatest greatest_common_divisor group_concat hamming hash hex histogram
 histogram_exact hour icu_sort_key ilike_escape instr isfinite isinf isnan isodow isoyear jaccard jaro_similarity
 jaro_winkler_similarity json json_array json_array_length json_contains json_exists json_extract json_extract_path
 json_extract_path_text json_extract_string json_group_array json_group_object json_group_structure json_keys

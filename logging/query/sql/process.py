@@ -84,12 +84,21 @@ def _opened(order: Order) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def taken(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The tables and views that a bare name stands for, the catalog's own among them, in lower case."""
+    found = connection.execute(
+        "SELECT lower(view_name) FROM duckdb_views() WHERE schema_name <> 'information_schema'"
+        " UNION SELECT lower(table_name) FROM duckdb_tables() WHERE database_name = current_database()"
+    ).fetchall()
+    return frozenset(name for (name,) in found)
+
+
 def _answer(connection: duckdb.DuckDBPyConnection, order: Order) -> tuple[dict[str, Any], bytes]:
     """About the answer, and the answer; without one where `about` has an error."""
     try:
         order.statement.encode()  # half a character would reach DuckDB as no text at all
         [[serialized]] = connection.execute("SELECT json_serialize_sql(?)", [order.statement]).fetchall()
-        check(serialized)
+        check(serialized, taken(connection))
         connection.execute("BEGIN TRANSACTION READ ONLY")
         return _rows_of(connection, order.statement, order.max_rows, order.max_bytes)
     except StatementError as exc:

@@ -14,6 +14,8 @@ MAX_RUNNING = 2
 PATIENCE_S = 10.0
 START_S = 15.0
 """So long a process may take to start, attach the files and answer, beside its statement."""
+ENDING_S = 1.0
+"""So long a process may take to end after its answer; nobody kills what has ended, whose number may be another's."""
 MAX_HEAD_BYTES = 64 << 10
 
 
@@ -31,6 +33,12 @@ class SqlBusyError(SqlError):
     """Too many statements run already."""
 
     status = 503
+
+
+class SqlGoneError(SqlError):
+    """Who asked has gone."""
+
+    status = 499
 
 
 class SqlBrokenError(SqlError):
@@ -76,12 +84,15 @@ class Runner:
         try:
             async with asyncio.timeout(order.deadline_s + START_S):
                 text = await _exchange(process, order)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), ENDING_S)
         except TimeoutError as exc:
             raise SqlError(f"the statement took more than {order.deadline_s:g} s", "deadline") from exc
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         return _answer(text, process.returncode)
 
 

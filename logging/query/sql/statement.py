@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from cloud.logs.query.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
@@ -44,9 +44,10 @@ class StatementError(Exception):
     """The statement is not one that is answered here; the message says why, and what is."""
 
 
-def check(serialized: str) -> None:
+def check(serialized: str, taken: Collection[str]) -> None:
     """`StatementError` unless `serialized`, from json_serialize_sql, is one SELECT of what is allowed.
 
+    `taken` are the tables and views that the instance has, in lower case; none but `logs` can be read.
     What is not known is refused: kinds of nodes, sources and expressions, functions, and tables other than `logs`.
     """
     try:
@@ -61,7 +62,7 @@ def check(serialized: str) -> None:
     statements = content["statements"]
     if len(statements) != 1:
         raise StatementError(f"cannot run the statement: expected one SELECT, not {len(statements)} statements")
-    own = {TABLE, *_ctes(statements[0])}
+    own = {TABLE, *_ctes(statements[0], taken)}
     for tree in _walk(statements[0]):
         _check(tree, own)
 
@@ -102,13 +103,16 @@ def _check_table(tree: Tree, tables: set[str]) -> None:
         raise StatementError(f"cannot run the statement: it reads {name!r:.80}, where only {TABLE} can be read")
 
 
-def _ctes(statement: Tree) -> Iterator[str]:
-    """The names that WITH gives. A path is none: out of its scope such a name would stand for a file."""
+def _ctes(statement: Tree, taken: Collection[str]) -> Iterator[str]:
+    """The names that WITH gives. Out of its scope a path would stand for a file, and one of `taken` for that."""
     for tree in _walk(statement):
         for entry in (tree.get("cte_map") or {}).get("map", ()):
             if not _NAME.fullmatch(entry["key"]):
                 raise StatementError(f"cannot run the statement: {entry['key']!r:.80} is no name for WITH")
-            yield entry["key"].lower()
+            name = entry["key"].lower()
+            if name in taken and name != TABLE:
+                raise StatementError(f"cannot run the statement: {entry['key']!r:.80} is taken, give WITH another name")
+            yield name
 
 
 def _walk(statement: Tree) -> Iterator[Tree]:

@@ -1,5 +1,7 @@
 """The gate over HTTP: open and closed, throttled, and what it writes down."""
 
+import json
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +19,8 @@ from cloud.logs.query.access.throttle import BURST
 from tests.collector.batches import table_of
 from tests.query.access.conftest import LINES, make_key
 from tests.query.serving import Served
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def test_only_its_own_names_are_answered(store: DuckDbStore, keys: Mapping[str, 
             assert http.get("/api/v1/rows", headers={"Host": own}).status_code == 200
 
 
-def test_guessing_is_answered_less_and_less_and_a_hit_looks_like_a_miss_then(
+def test_guessing_is_answered_less_and_less_and_shuts_out_nobody_who_has_a_key(
     store: DuckDbStore, keys: Mapping[str, str], said: list[str]
 ) -> None:
     wrong = keys["admin"][:-4] + "AAAA"
@@ -98,7 +102,9 @@ def test_guessing_is_answered_less_and_less_and_a_hit_looks_like_a_miss_then(
         tries = [http.get("/api/v1/rows", headers={"Authorization": f"Bearer {wrong}"}) for _ in range(BURST + 3)]
         assert [answer.status_code for answer in tries] == [401] * BURST + [429] * 3
         assert 1 <= int(tries[-1].headers["Retry-After"]) <= 3
-        assert http.get("/api/v1/rows", headers={"Authorization": f"Bearer {keys['admin']}"}).status_code == 429
+        assert http.get("/api/v1/rows", headers={"Authorization": f"Bearer {keys['admin']}"}).status_code == 200
+        own = (store.files.path / "store-key").read_text()
+        assert http.get("/api/v1/store/stats", headers={"X-Store-Key": own}).status_code == 200
         assert http.get("/readyz").status_code == 200
         # What brings no key at all is no guess: it neither counts nor is it written down.
         assert http.get("/api/v1/rows").status_code == 429
@@ -137,10 +143,66 @@ def test_a_tail_ends_soon_after_its_key_was_revoked(empty: DuckDbStore, monkeypa
         assert http.get("/api/v1/tail").status_code == 401
 
 
-def test_a_body_has_a_bound(store: DuckDbStore, keys: Mapping[str, str]) -> None:
+BOUNDS = [("/api/v1/sql", 256 << 10), ("/api/v1/store/export", 256 << 10), ("/api/v1/runs/waive", 1 << 20)]
+
+
+@pytest.mark.parametrize(("path", "bound"), BOUNDS)
+@pytest.mark.parametrize("role", ["member", "admin"])
+def test_a_body_has_a_bound(store: DuckDbStore, keys: Mapping[str, str], path: str, bound: int, role: str) -> None:
+    with Served(store) as served, client(served, keys[role]) as http:
+        refused = http.post(path, content=b" " * (bound + 1))
+        assert (refused.status_code, f"more than {bound} bytes" in refused.text) == (413, True)
+
+
+def test_the_longest_waiving_is_taken(store: DuckDbStore, keys: Mapping[str, str]) -> None:
+    number = 2**63 - 1
+    gaps = [[number, number]] * 10_000
     with Served(store) as served, client(served, keys["admin"]) as http:
-        refused = http.post("/api/v1/runs/waive", content=b" " * (gate.MAX_BODY_BYTES + 1))
-        assert refused.status_code == 413
+        body = json.dumps({"host": "h", "start": "s", "gaps": gaps}, indent=1)
+        assert http.post("/api/v1/runs/waive", content=body, headers=JSON).status_code == 200
+
+
+def test_of_what_is_wrong_the_first_ten_things_are_said(store: DuckDbStore, keys: Mapping[str, str]) -> None:
+    with Served(store) as served, client(served, keys["admin"]) as http:
+        refused = http.post(
+            "/api/v1/sql", json={"statement": "SELECT 1"} | {f"more{number}": 1 for number in range(50)}
+        )
+        assert (refused.status_code, len(refused.json()["detail"])) == (422, 10)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    store: DuckDbStore, keys: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "BODY_S", 0.3)
+    head = (
+        "POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {keys['member']}\r\nContent-Length: 1000\r\n\r\n{{"
+    )
+    with Served(store) as served, socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_it_is_said_at_the_start_that_anybody_may_ask(empty: DuckDbStore, said: list[str]) -> None:
+    with Served(empty, door=Door(is_loopback_only=False)):
+        assert not [line for line in said if "anybody on this machine may ask" in line]
+    with Served(empty):
+        assert len([line for line in said if "anybody on this machine may ask" in line]) == 1
+    make_key(empty.files.path, "first", Role.READER)
+    with Served(empty):
+        assert len([line for line in said if "anybody on this machine may ask" in line]) == 1
+
+
+def test_removing_the_keys_opens_nothing(empty: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Keys, "LOOK_S", 0.0)
+    key = make_key(empty.files.path, "first", Role.READER)
+    with Served(empty) as served, client(served) as http:
+        (empty.files.path / "keys.json").rename(empty.files.path / "away")
+        for headers in ({}, {"Authorization": f"Bearer {key}"}):
+            refused = http.get("/api/v1/rows", headers=headers)
+            assert (refused.status_code, "there is none any more" in refused.text) == (503, True)
+        (empty.files.path / "away").rename(empty.files.path / "keys.json")
+        assert http.get("/api/v1/rows", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
 AUDITED = [

@@ -67,7 +67,10 @@ NAMED = {"name": "tmp", "row_id": "1", "request_id": "req-2", "instance": BLUE_I
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
-def served(request: pytest.FixtureRequest, store: DuckDbStore, authority: Authority) -> Iterator[Served]:
+def served(
+    request: pytest.FixtureRequest, store: DuckDbStore, keys: Mapping[str, str], authority: Authority
+) -> Iterator[Served]:
+    assert keys  # a running one would know them a second later
     tls = https_context(authority.server(None)) if request.param == "https" else None
     with Served(store, tls=tls) as served:
         yield served

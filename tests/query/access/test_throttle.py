@@ -1,6 +1,19 @@
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
-from cloud.logs.query.access.errors import TooManyFailuresError
+from cloud.logs.query.access.access import Access, Shown, Ways
+from cloud.logs.query.access.errors import (
+    AccessUnavailableError,
+    ForbiddenError,
+    TooManyFailuresError,
+    UnknownCallerError,
+)
+from cloud.logs.query.access.identity import Identity, IdentityUser
 from cloud.logs.query.access.throttle import BURST, Throttle, network_of
 
 
@@ -63,6 +76,70 @@ def test_addresses_whose_failures_are_long_ago_are_forgotten(throttle: Throttle,
     clock.now_s += 1000
     throttle.failed("192.0.2.7")
     assert list(throttle._full_at_s) == ["192.0.2.7"]
+
+
+def test_what_was_counted_beforehand_is_given_back(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(BURST):
+        throttle.failed("192.0.2.7")
+    throttle.give_back("192.0.2.7")
+    fail(throttle, "192.0.2.7", 1)
+    assert throttle.is_exhausted("192.0.2.7")
+    throttle.give_back("192.0.2.8")
+    assert not throttle.is_exhausted("192.0.2.8")
+    clock.now_s += 1000
+    throttle.failed("192.0.2.9")
+    assert list(throttle._full_at_s) == ["192.0.2.9"]
+
+
+class Slow:
+    """An identity service that knows the tokens that begin with a word of its own."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def user(self, token: str) -> IdentityUser:
+        self.asked += 1
+        await asyncio.sleep(0.05)
+        if token.startswith("away"):
+            raise AccessUnavailableError("no answer")
+        if not token.startswith(("good", "nowhere")):
+            raise UnknownCallerError("nobody's")
+        return IdentityUser("alice", "red" if token.startswith("good") else None, ["admin"])
+
+    async def close(self) -> None: ...
+
+
+def asked(tmp_path: Path, tokens: Sequence[str]) -> tuple[Counter[str], int]:
+    """What came of as many requests at once from one address, and how often the identity service was asked."""
+    service = Slow()
+
+    async def together() -> list[object]:
+        access = Access(Ways(tmp_path, "key", Identity(service, {})))
+        found: list[object] = []
+        found += await asyncio.gather(
+            *(access.identify(Shown(token), "192.0.2.7") for token in tokens), return_exceptions=True
+        )
+        return found
+
+    return Counter(type(each).__name__ for each in asyncio.run(together())), service.asked
+
+
+def test_many_wrong_tokens_at_once_are_no_more_guesses(tmp_path: Path) -> None:
+    found, asked_times = asked(tmp_path, [f"wrong{number}" for number in range(200)])
+    assert found == {"UnknownCallerError": BURST, "TooManyFailuresError": 200 - BURST}
+    assert asked_times == BURST
+
+
+@pytest.mark.parametrize("token", ["good", "nowhere", "away"])
+def test_what_is_no_wrong_token_is_no_failure(tmp_path: Path, token: str) -> None:
+    async def one_by_one() -> bool:
+        access = Access(Ways(tmp_path, "key", Identity(Slow(), {})))
+        for number in range(2 * BURST):
+            with suppress(ForbiddenError, AccessUnavailableError):
+                await access.identify(Shown(f"{token}{number}"), "192.0.2.7")
+        return bool(access.throttle._wait_s("192.0.2.7"))
+
+    assert asyncio.run(one_by_one()) is False
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ _WORDS = """
     can_cast_implicitly cast_to_type col_description combine constant_or_null create_sort_key current_catalog
     current_connection_id current_database current_query current_query_id current_role current_schema current_schemas
     current_setting current_transaction_id current_user currval finalize format_pg_type format_type generate_subscripts
-    get_block_size getvariable in_search_path inet_client_addr inet_client_port inet_server_addr inet_server_port
+    get_block_size get_type getvariable in_search_path inet_client_addr inet_client_port inet_server_addr inet_server_port
     is_histogram_other_bin json_deserialize_sql json_serialize_plan json_serialize_sql map_to_pg_oid nextval
     obj_description parse_duckdb_log_message replace_type session_user setseed shobj_description sleep_ms stats
     timetz_byte_comparable txid_current user variant_bytes_to_variant variant_to_parquet_variant vector_type version

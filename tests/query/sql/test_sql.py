@@ -54,6 +54,7 @@ HONEST: list[tuple[str, list[list[object]]]] = [
         [[{"a": 1, "b": [2.5]}, "nan", "1.50", None, True, "01"]],
     ),
     ("SELECT 1 AS a, 2 AS a", [[1, 2]]),
+    ("WITH tables AS (SELECT 1), logs AS (SELECT 2) SELECT * FROM tables, logs", [[1, 2]]),
     ("VALUES (1, 'x'), (2, '\u00fc')", [[1, "x"], [2, "\u00fc"]]),
     (
         "SELECT list_transform([1, 2], lambda x: x + 1), regexp_extract('migration 7', '\\d+'), now() > '2020-01-01'",
