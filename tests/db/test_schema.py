@@ -159,12 +159,12 @@ def test_instances_of_before_get_their_hostname(empty: Database, tmp_path: Path)
 
 
 def test_draft_is_the_next_migration_from_what_the_models_have_beyond_the_database(
-    database: Database, tmp_path: Path
+    own: Database, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    with database.transaction() as session:
+    with own.transaction() as session:
         session.execute(text("ALTER TABLE services DROP COLUMN topic"))
-    path = draft(database, "topics of services", copy)
+    path = draft(own, "topics of services", copy)
     assert path == copy / "versions" / "0007_topics_of_services.py"
     text_of_it = path.read_text()
     assert text_of_it.startswith('"""Topics of services."""\n')
