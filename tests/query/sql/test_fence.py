@@ -75,7 +75,10 @@ def test_a_statement_that_is_deep_ends_its_own_process_at_most(http: httpx.Clien
 def test_a_statement_that_takes_too_much_ends_in_time_and_takes_nobody_along(http: httpx.Client, text: str) -> None:
     started_s = time.monotonic()
     answer = ask(http, text.replace("{{", "{").replace("}}", "}"), deadline_s=0.5)
-    assert answer.status_code == 422, answer.text[:300]
-    assert answer.json()["code"] in ("deadline", "memory", "statement", "broken")
+    if answer.status_code == 200:  # a fast machine was done before the deadline, with more than an answer holds
+        assert answer.json() | {"columns": []} == {"columns": [], "rows": [], "is_cut": True}
+    else:
+        assert answer.status_code == 422, answer.text[:300]
+        assert answer.json()["code"] in ("deadline", "memory", "statement", "broken")
     assert time.monotonic() - started_s < 20
     assert http.get("/readyz").status_code == 200
