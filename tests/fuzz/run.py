@@ -17,8 +17,8 @@ from tests.fuzz.targets import TARGETS, add_seeds, seeds
 
 ROOT = Path(__file__).parents[2]
 WORDS = Path(__file__).parent / "words.dict"
-LIMITS = ("-max_len=2048", "-timeout=10", "-print_final_stats=1")
-"""Bytes of an input, seconds that it may take; its memory is bounded by the engine."""
+LIMITS = ("-max_len=2048", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1")
+"""Bytes of an input, seconds and memory that it may take."""
 START_S = 60
 KEEP_S = 600
 _REACHED = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")
