@@ -3,7 +3,10 @@
 #   make run ONCE=1        the same without the tail; exits 0 when all that was sent is stored
 #   make run FILE=nova.log replays that file instead of our own
 #   make test              every test, then lint and types
+#   make ui                the web UI, from dashboards/src to dashboards/dist
 #   make bench             ingest against rsyslogd, freshness, nova-api; the newest tables into README
+#   make bench-query       questions to 20 million rows against raw SQL, over HTTP, beside ingest (ARGS="--rows 2000000 --no-json")
+#   make bench-tail        the live tail: one client, a slow one, 100 at once, judged against the store (ARGS="--seconds 10 --no-json")
 #   make chaos             the collector killed 100 times and other faults: what is lost, doubled, out of order
 #   make kills             kill -9 of each daemon at every step of every move (ARGS="--moves cold --steps post")
 #   make sim               500 simulated hosts: 5,000 boots, 500 migrations, every event counted (ARGS="--hosts 50 --boots 500")
@@ -13,17 +16,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
+UI := dashboards/dist/index.html
+UI_SOURCES := $(shell find dashboards/src dashboards/public dashboards/index.html dashboards/*.ts dashboards/*.js -type f)
 
-.PHONY: help run test lint bench chaos kills sim soak setup clean
+.PHONY: help run ui test lint bench bench-query bench-tail chaos kills sim soak setup clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
 run: setup
+	@$(MAKE) --no-print-directory ui || echo "make run: going on without the web UI"
 	@.ci/need rsyslogd rsyslog "forwards each host's log lines" \
 		'/usr/lib/*/rsyslog/omrelp.so' rsyslog-relp "acknowledged forwarding" || echo "make run: going on without rsyslogd: services send to the collector"
 	@exec $(BIN)/cloud up $(if $(ONCE),--once) $(if $(FILE),--replay "$(FILE)")
 
-test: setup
+test: setup ui
 	@.ci/need rsyslogd rsyslog "forwards log lines" \
 		/usr/bin/redis-server redis-server "one of two brokers" \
 		/usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server "the other broker" \
@@ -34,8 +40,10 @@ test: setup
 		openssl openssl "makes certificates" \
 		logrotate logrotate "rotates nova.log" \
 		systemd-analyze systemd "checks the collector's unit" \
-		/usr/sbin/sshd openssh-server "lets backfill be tested over ssh"
+		/usr/sbin/sshd openssh-server "lets backfill be tested over ssh" \
+		/usr/bin/chromium chromium "shows the web UI"
 	@failed=0; \
+	$(if $(ARGS),,.ci/npm dashboards run test || failed=1;) \
 	$(BIN)/python -m pytest -m "not server" --numprocesses=logical $(ARGS) || [ $$? = 5 ] || failed=1; \
 	$(BIN)/python -m pytest -m server $(ARGS) || [ $$? = 5 ] || failed=1; \
 	exit $$failed  # 5 is for ARGS that name none of them
@@ -47,6 +55,14 @@ bench: setup
 	@$(BIN)/python -m bench.ingest $(ARGS)
 	@$(BIN)/python -m bench.freshness
 	@$(BIN)/python -m bench.api
+	@$(BIN)/python -m bench.report
+
+bench-query: setup
+	@$(BIN)/python -m bench.query $(ARGS)
+	@$(BIN)/python -m bench.report
+
+bench-tail: setup
+	@$(BIN)/python -m bench.tail $(ARGS)
 	@$(BIN)/python -m bench.report
 
 chaos: setup
@@ -65,9 +81,21 @@ sim: setup
 soak: setup
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-lint: setup
+lint: setup ui
+	@.ci/npm dashboards run check
+	@.ci/npm dashboards run lint
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+ui: setup $(UI)
+
+$(UI): dashboards/node_modules/.installed $(UI_SOURCES)
+	@.ci/npm dashboards run build
+
+dashboards/node_modules/.installed: dashboards/package-lock.json dashboards/package.json | $(SETUP)
+	@echo "ui: installing what dashboards/package-lock.json names into dashboards/node_modules"
+	@.ci/npm dashboards ci
+	@touch $@
 
 setup: $(SETUP)
 
@@ -81,4 +109,4 @@ $(SETUP): requirements.lock pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .run .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dashboards/node_modules dashboards/dist .run .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ QUESTIONS: tuple[tuple[str, dict[str, str | int]], ...] = (
     ("/api/v1/rows", {"host": "compute-01", "severity": "warning", "n": 100}),
     ("/api/v1/count", {"by": "host"}),
 )
+Asking = Callable[[str, list[float], threading.Event], None]
+"""Asks at a URL until the event is set, and adds to the list how long each answer took."""
 COLUMNS = ("load", "to queryable p50", "p99", "worst", "share of a core", "query p50", "query worst", "peak RSS MB")
 
 
@@ -68,7 +71,18 @@ def main() -> None:
         result.write()
 
 
-def measure(collector: CollectorProcess, rate: float, seconds: float) -> Sample:
+def ask_by_turns(url: str, answers: list[float], stop: threading.Event) -> None:
+    """A question every second."""
+    with httpx.Client(base_url=url, timeout=QUERY_TIMEOUT_S, trust_env=False) as http:
+        for path, parameters in itertools.cycle(QUESTIONS):
+            if stop.wait(1.0):
+                return
+            asked_s = time.monotonic()
+            http.get(path, params=parameters).raise_for_status()
+            answers.append(time.monotonic() - asked_s)
+
+
+def measure(collector: CollectorProcess, rate: float, seconds: float, ask: Asking = ask_by_turns) -> Sample:
     """Load, probes and questions; what counts is what happens after the warm-up."""
     stop = threading.Event()
     answers: list[float] = []
@@ -76,7 +90,7 @@ def measure(collector: CollectorProcess, rate: float, seconds: float) -> Sample:
         sending(collector.port, rate, WARM_UP_S + seconds) as sender,
         Probes(collector.port, str(collector.http.base_url)) as probes,
     ):
-        asking = threading.Thread(target=_ask, args=(str(collector.http.base_url), answers, stop))
+        asking = threading.Thread(target=ask, args=(str(collector.http.base_url), answers, stop))
         asking.start()
         before_s = started_s = 0.0
         begin_s = time.monotonic()
@@ -103,16 +117,6 @@ def measure(collector: CollectorProcess, rate: float, seconds: float) -> Sample:
         core_share=share,
         peak_rss_bytes=process.rss_bytes(collector.pid, peak=True),
     )
-
-
-def _ask(url: str, answers: list[float], stop: threading.Event) -> None:
-    with httpx.Client(base_url=url, timeout=QUERY_TIMEOUT_S, trust_env=False) as http:
-        for path, parameters in itertools.cycle(QUESTIONS):
-            if stop.wait(1.0):
-                return
-            asked_s = time.monotonic()
-            http.get(path, params=parameters).raise_for_status()
-            answers.append(time.monotonic() - asked_s)
 
 
 def _row(sample: Sample) -> list[str]:

@@ -5,21 +5,24 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cloud.cli.bus import bus_client, config_file_option, printable
 from cloud.cli.duration import DURATION
-from cloud.cli.log_asking import EXIT_CODES, asking, collector_options, warn
+from cloud.cli.log_asking import EXIT_CODES, asking, collector_options
 from cloud.cli.log_backfill import backfill
 from cloud.cli.log_canary import canary
+from cloud.cli.log_completing import complete_host, complete_query, complete_service, complete_severity
+from cloud.cli.log_context import context
 from cloud.cli.log_explain import explain
 from cloud.cli.log_export import export
+from cloud.cli.log_hearing import hearing
 from cloud.cli.log_key import key
+from cloud.cli.log_saved import saved
 from cloud.cli.log_search import facets, search
 from cloud.cli.log_sql import sql
 from cloud.cli.log_store import store
@@ -45,7 +48,7 @@ log.add_command(canary)
 log.add_command(store)
 
 
-for question in (search, facets, trace, timeline, migrations, hosts, export):
+for question in (search, facets, context, trace, timeline, migrations, hosts, export, saved):
     log.add_command(question)
 
 
@@ -118,10 +121,10 @@ def replay(file: Path, host: str, address: str, shift_to: str | None, service: s
 
 
 @log.command(epilog=EXIT_CODES)
-@click.argument("query", required=False, default="")
-@click.option("--host", help="Only this host.")
-@click.option("--service", help="Only this service, e.g. nova-compute.")
-@click.option("--severity", help="This severity and worse, e.g. warning.")
+@click.argument("query", required=False, default="", shell_complete=complete_query)
+@click.option("--host", shell_complete=complete_host, help="Only this host.")
+@click.option("--service", shell_complete=complete_service, help="Only this service, e.g. nova-compute.")
+@click.option("--severity", shell_complete=complete_severity, help="This severity and worse, e.g. warning.")
 @click.option("--request", "request_id", help="Only this request id.")
 @click.option("--instance", help="Only this instance (UUID).")
 @click.option("--field", multiple=True, metavar="KEY=VALUE", help="Only this value of a field; may repeat.")
@@ -172,7 +175,7 @@ def tail(
     _end_with_the_reader_of_stdout()
     try:
         with asking(url, key_file, query) as client:
-            rows = client.tail(parameters, _away, _status) if follow else _history(client, parameters)
+            rows = client.tail(parameters, hearing()) if follow else _history(client, parameters)
             for row in rows:
                 sys.stdout.write(render(row) + "\n")
                 sys.stdout.flush()
@@ -182,17 +185,6 @@ def tail(
         # The reader has enough. Python would flush once more at exit, into the same closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def _away(why: str) -> None:
-    warn("tail", why)
-
-
-def _status(status: Mapping[str, Any]) -> None:
-    said = [f"lines are stored {status['lag_s']:.0f} s late"] if status["lag_s"] >= 1 else ["lines are stored in time"]
-    if status["dropped"]:
-        said.append(f"{status['dropped']} lines dropped of hosts that are over their budgets")
-    warn("tail", "; ".join(said))
 
 
 def _history(client: "CollectorClient", parameters: "Parameters") -> "list[Row]":

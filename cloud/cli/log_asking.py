@@ -1,26 +1,32 @@
-"""What `cloud log`'s questions have in common: the collector's address, times, exit codes, and how errors are said."""
+"""What `cloud log`'s questions have in common: the options, exit codes, and how errors are said."""
 
 import os
-import shutil
+import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from cloud.logs.query.client import CollectorClient
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-FOUND, NOT_FOUND, WRONG, AWAY = 0, 1, 2, 3
+FOUND, NOT_FOUND, WRONG, AWAY, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = (
     "\b\nExit codes: 0 something was found, 1 nothing was, 2 the command line or the query is wrong or refused,\n"
-    "3 the collector cannot be reached or cannot answer now, or its time was up before anything was found."
+    "3 the collector cannot be reached or cannot answer now, or its time was up before anything was found,\n"
+    "130 it was interrupted."
 )
+OUTPUTS = ("pretty", "table", "json", "csv", "raw")
 MAX_SHOWN_CHARS = 100
+MAX_URL_CHARS = 4096
 TOO_MANY_REQUESTS = 429
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,57 +41,111 @@ class QuestionError(click.ClickException):
 
 
 def default_url() -> str:
-    """What `~/.config/cloud/log-url` says, where there is one."""
+    """What `~/.config/cloud/log-url` says, where there is one; `QuestionError` where others may change that."""
     from cloud.logs.query.access.client_key import configured
 
+    path = configured("log-url")
     try:
-        return configured("log-url").read_text(encoding="utf-8").strip() or DEFAULT_URL
+        with path.open(encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            text = file.read(MAX_URL_CHARS).strip()
     except (OSError, UnicodeDecodeError):
         return DEFAULT_URL
+    if status.st_uid not in (os.geteuid(), 0) or stat.S_IMODE(status.st_mode) & 0o022:
+        raise QuestionError(f"cannot use {path}: others may change where keys are sent; chmod 600 {path}", WRONG)
+    return text or DEFAULT_URL
+
+
+url_option = click.option(
+    "--url",
+    envvar="CLOUD_LOG_URL",
+    default=default_url,
+    show_default=f"~/.config/cloud/log-url, else {DEFAULT_URL}",
+    help="The collector's HTTP.",
+)
+key_file_option = click.option(
+    "--key-file",
+    envvar="CLOUD_LOG_KEY_FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The key to show there; by default CLOUD_LOG_KEY, else ~/.config/cloud/log-key.",
+)
+until_option = click.option("--until", metavar="TIME", help="Before then; now by default.")
+utc_option = click.option("--utc", is_flag=True, help="Read and show times in UTC rather than in this machine's zone.")
+no_pager_option = click.option("--no-pager", is_flag=True, help="Do not page what is longer than the terminal.")
+clock_option = click.option(
+    "--clock",
+    type=click.Choice(["observed", "emitted"]),
+    default="observed",
+    show_default=True,
+    help="Whose time the range is of: the collector's at arrival, or the emitter's.",
+)
+
+
+def since_option(since: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--since",
+        default=since,
+        show_default=True,
+        metavar="TIME",
+        help="From then on: 15m, 2h30m, 7d, 14:05, 2027-01-31, or 2027-01-31T14:05:00+01:00.",
+    )
 
 
 def collector_options(command: Command) -> Command:
     """`--url` and `--key-file`."""
-    url = click.option(
-        "--url",
-        envvar="CLOUD_LOG_URL",
-        default=default_url,
-        show_default=f"~/.config/cloud/log-url, else {DEFAULT_URL}",
-        help="The collector's HTTP.",
-    )
-    key = click.option(
-        "--key-file",
-        envvar="CLOUD_LOG_KEY_FILE",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="The key to show there; by default CLOUD_LOG_KEY, else ~/.config/cloud/log-key.",
-    )
-    return url(key(command))
+    return url_option(key_file_option(command))
 
 
-def time_options(since: str) -> Callable[[Command], Command]:
-    """`--since`, `--until` and `--utc`."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all questions are asked with."""
+
+    url: str
+    key_file: Path | None
+    since: str | None = None
+    until: str | None = None
+    utc: bool = False
+    output: str = "pretty"
+    no_pager: bool = False
+    given: frozenset[str] = frozenset()
+    """The names of the options that are on the command line."""
+
+    def times(self) -> dict[str, str]:
+        """The parameters of the range."""
+        return {} if self.since is None else times(self.since, self.until, utc=self.utc)
+
+    def client(self, query: str = "") -> AbstractContextManager["CollectorClient"]:
+        return asking(self.url, self.key_file, query)
+
+
+def question(*, since: str | None = None, outputs: Sequence[str] = OUTPUTS) -> Callable[[Command], Command]:
+    """The options of a question, which its command gets as `asked`: a time range only with `since`. Ctrl-C ends it."""
+    options = [] if since is None else [since_option(since), until_option]
+    options += [utc_option, *([_output_option(outputs), no_pager_option] if outputs else ()), collector_options]
 
     def decorate(command: Command) -> Command:
-        options = (
-            click.option(
-                "--since",
-                default=since,
-                show_default=True,
-                metavar="TIME",
-                help="From then on: 15m, 2h30m, 7d, 14:05, 2027-01-31, or 2027-01-31T14:05:00+01:00.",
-            ),
-            click.option("--until", metavar="TIME", help="Before then; now by default."),
-            click.option("--utc", is_flag=True, help="Read and show times in UTC rather than in this machine's zone."),
-        )
+        @wraps(command)
+        def ask(**options: Any) -> None:
+            context = click.get_current_context()
+            given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+            ours = {name: options.pop(name) for name in _ASKED if name in options}
+            try:
+                command(asked=Asked(**ours, given=frozenset(given)), **options)
+            except KeyboardInterrupt:
+                sys.exit(INTERRUPTED)
+
         for option in reversed(options):
-            command = option(command)
-        return command
+            ask = option(ask)
+        return cast("Command", ask)
 
     return decorate
 
 
-def no_pager_option(command: Command) -> Command:
-    return click.option("--no-pager", is_flag=True, help="Do not page what is longer than the terminal.")(command)
+def _output_option(outputs: Sequence[str]) -> Callable[[Command], Command]:
+    return click.option("--output", type=click.Choice(outputs), default=outputs[0], show_default=True)
+
+
+_ASKED = frozenset(field.name for field in fields(Asked)) - {"given"}
 
 
 def times(since: str, until: str | None, *, utc: bool) -> dict[str, str]:
@@ -130,18 +190,6 @@ def asking(url: str, key_file: Path | None, query: str = "") -> Iterator["Collec
         raise QuestionError(str(exc), AWAY) from exc
 
 
-@contextmanager
-def writing() -> Iterator[None]:
-    """End as if all were well when the reader of stdout has enough."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would flush once more at exit, into the same closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FOUND)
-
-
 def pointed(query: str, column: int) -> str:
     """Two more lines: the query around `column`, from 1, and a caret under it."""
     text = "".join(each if each.isprintable() else " " for each in query)
@@ -150,52 +198,6 @@ def pointed(query: str, column: int) -> str:
     return f"\n  {text[first : first + MAX_SHOWN_CHARS]}\n  {' ' * place}^"
 
 
-def has_colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def show(lines: Iterable[str], *, no_pager: bool) -> None:
-    """To stdout; by a pager where that is a terminal with less room."""
-    if no_pager or not sys.stdout.isatty():
-        with writing():
-            for line in lines:
-                sys.stdout.write(f"{line}\n")
-        return
-    text = "\n".join(lines)
-    if text.count("\n") + 1 < shutil.get_terminal_size().lines:
-        click.echo(text, color=has_colour())
-        return
-    os.environ.setdefault("LESS", "RX")
-    click.echo_via_pager(text, color=has_colour())
-
-
-def write_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """CSV to stdout, as it is; a terminal gets no control codes."""
-    from cloud.logs.query.output import printable
-    from cloud.logs.query.tabular import as_csv
-
-    text = as_csv(columns, rows)
-    with writing():
-        sys.stdout.write(printable(text.replace("\r\n", "\n")) if sys.stdout.isatty() else text)
-
-
-def exit_code(found: Mapping[str, Any], *, is_found: bool) -> int:
-    """Nothing found is only then an answer when the collector's time sufficed to look for all of it."""
-    if is_found:
-        return FOUND
-    return AWAY if found.get("is_partial") else NOT_FOUND
-
-
 def warn(command: str, message: str) -> None:
     """On stderr, so that stdout has nothing but what was asked for."""
     click.echo(f"cloud log {command}: {message}", err=True)
-
-
-def warn_of_partial(command: str, found: Mapping[str, Any], *, utc: bool) -> None:
-    """Say how far it was read where the collector's time was up before all of it."""
-    from cloud.logs.query.output import shown_time
-
-    if found.get("is_partial"):
-        reached = found.get("reached")
-        back = "" if reached is None else f" since {shown_time(reached, utc=utc)}"
-        warn(command, f"the time was up: this is of the lines{back or ' of a part'} only; narrow the query or the time")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloud.cli.log_asking import url_option
+
 DEFAULT_DIRECTORY = "/var/log/nova"
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 if TYPE_CHECKING:
     from cloud.logs.backfill.filling import Outcome
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", help="The inventory's name of the host; by default whose lines the files end with.")
 @click.option("--directory", default=DEFAULT_DIRECTORY, show_default=True, help="Where nova.log is.")
-@click.option("--url", envvar="CLOUD_LOG_URL", default=DEFAULT_URL, show_default=True, help="The collector's HTTP.")
+@url_option
 @click.option("--ssh", "target", metavar="USER@HOST", help="Read the files there, where nothing needs to be installed.")
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ssh's -F.")
 @click.option("--dry-run", is_flag=True, help="Say what is missing and found; send and confirm nothing.")

@@ -13,6 +13,7 @@ import click
 
 from cloud.cli.bus import printable
 from cloud.cli.duration import DURATION
+from cloud.cli.log_asking import url_option
 from cloud.logs.emit.levels import AUDIT
 from cloud.logs.facilities import LOCAL_FACILITIES
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from cloud.logs.canary.ledger import Line, Share
     from cloud.logs.canary.rounds import Outcome, Plan
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_DIRECTORY = "/etc/nova"
 ALL = "all"
 MIN_EVERY_S = 1.0
@@ -53,7 +53,7 @@ LEVELS = {"debug": 10, "info": 20, "notice": AUDIT, "warning": 30, "err": 40, "c
 )
 @click.option("--host", help="The host's name, rather than that in these files.")
 @click.option("--address", help="unix:/PATH or tcp://HOST:PORT, rather than that in these files.")
-@click.option("--url", envvar="CLOUD_LOG_URL", default=DEFAULT_URL, show_default=True, help="The collector's HTTP.")
+@url_option
 def canary(
     *,
     facilities: tuple[str, ...],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from cloud.cli.log_asking import EXIT_CODES, FOUND, asking, collector_options, has_colour, times, writing
+from cloud.cli.log_asking import EXIT_CODES, FOUND, asking, collector_options, times
+from cloud.cli.log_showing import has_colour, writing
 
 UNEXPLAINED = 4
 """It failed, and no known cause fits, or more than one."""

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -15,19 +15,21 @@ from cloud.cli.log_asking import (
     FOUND,
     NOT_FOUND,
     WRONG,
+    Asked,
     QuestionError,
-    asking,
-    collector_options,
-    time_options,
-    times,
+    clock_option,
+    question,
     warn,
-    writing,
 )
+from cloud.cli.log_completing import complete_query, complete_saved
+from cloud.cli.log_saved import with_saved
+from cloud.cli.log_showing import Progress, writing
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("query", required=False, default="")
-@time_options("15m")
+@click.argument("query", required=False, default="", shell_complete=complete_query)
+@click.option("--saved", metavar="NAME", shell_complete=complete_saved, help="A saved search, as for cloud log search.")
+@clock_option
 @click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
 @click.option("--limit", type=click.IntRange(1), default=1_000_000, show_default=True, help="More lines are an error.")
 @click.option(
@@ -36,28 +38,21 @@ from cloud.cli.log_asking import (
     type=click.Path(dir_okay=False, path_type=Path),
     help="A new file, which has a name of its own as long as it is not complete; stdout by default.",
 )
-@collector_options
+@question(since="15m", outputs=())
 def export(
-    *,
-    query: str,
-    since: str,
-    until: str | None,
-    utc: bool,
-    form: str,
-    limit: int,
-    target: Path | None,
-    url: str,
-    key_file: Path | None,
+    *, query: str, saved: str | None, clock: str, form: str, limit: int, target: Path | None, asked: Asked
 ) -> None:
     """Write all lines that QUERY wants, the oldest first, and their number to stderr.
 
     What is not complete ends with the exit code 3; a file is left with `.part` behind its name then.
     """
-    parameters: dict[str, str | int] = {"q": query, "format": form, "limit": limit, **times(since, until, utc=utc)}
+    parameters: dict[str, Any] = {"q": query, "clock": clock, **asked.times()}
     if target is not None and target.exists():
         raise click.BadParameter(f"{target} exists", param_hint="--to")
-    with asking(url, key_file, query) as client:
-        lines = client.lines("/export", parameters)
+    if saved is not None:
+        parameters, _ = with_saved(saved, parameters, (), asked)
+    with asked.client(parameters["q"]) as client:
+        lines = client.lines("/export", {**parameters, "format": form, "limit": limit})
         if target is None:
             with writing():
                 rows = _write(lines, sys.stdout)
@@ -96,10 +91,12 @@ def _write(lines: Iterator[str], file: TextIO) -> int:
     from cloud.logs.query.export_end import read_end
 
     held: str | None = None
-    for line in lines:
-        if held is not None:
-            file.write(held)
-        held = line
+    with Progress("export", "lines", is_shown=not file.isatty()) as progress:
+        for line in lines:
+            if held is not None:
+                file.write(held)
+                progress.step()
+            held = line
     end = None if held is None else read_end(held)
     if end is None:
         raise QuestionError("the collector's answer was cut off on its way: it is not complete", AWAY)

@@ -18,8 +18,8 @@ from cloud.cli.log_asking import (
     QuestionError,
     collector_options,
     warn,
-    writing,
 )
+from cloud.cli.log_showing import writing
 
 if TYPE_CHECKING:
     from cloud.logs.query.sql.client import SqlAnswer

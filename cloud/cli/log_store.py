@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloud.cli.log_asking import url_option
+
 if TYPE_CHECKING:
     from cloud.logs.query.store_admin import StoreAdmin
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_DATA = "/var/lib/cloud/logs"
 
 data_option = click.option(
@@ -21,9 +22,6 @@ data_option = click.option(
     default=DEFAULT_DATA,
     show_default=True,
     help="The collector's data directory.",
-)
-url_option = click.option(
-    "--url", envvar="CLOUD_LOG_URL", default=DEFAULT_URL, show_default=True, help="The collector that has it open."
 )
 
 
@@ -44,6 +42,9 @@ def stats(data: Path, url: str) -> None:
         times = f"{file.first_time} - {file.last_time}" if file.first_time else file.note
         click.echo(f"{file.name:{width}} {file.state:8} {file.rows:12} rows {file.size_bytes:14} B  {times}".rstrip())
     click.echo(f"{found.rows} rows, {found.size_bytes} B, {found.bytes_per_row:.1f} B a row")
+    indexed = [file for file in found.files if file.is_indexed]
+    if indexed:
+        click.echo(f"{len(indexed)} files with an index, {sum(file.index_bytes for file in indexed)} B")
     for share in found.hosts:
         click.echo(f"  {share.host or '-':30} {share.rows:12} rows {100 * share.rows / found.rows:5.1f} %")
 

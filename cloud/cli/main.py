@@ -5,6 +5,7 @@ import sys
 import click
 
 from cloud.cli.bootstrap import bootstrap
+from cloud.cli.completion import completion
 from cloud.cli.config import config
 from cloud.cli.db import db
 from cloud.cli.doctor import doctor
@@ -20,6 +21,7 @@ def cli() -> None:
 
 
 cli.add_command(bootstrap)
+cli.add_command(completion)
 cli.add_command(config)
 cli.add_command(db)
 cli.add_command(doctor)
@@ -30,4 +32,4 @@ cli.add_command(up)
 
 def main() -> None:
     """Entry point of the console script `cloud`."""
-    sys.exit(cli())
+    sys.exit(cli(prog_name="cloud"))  # as python -m cloud, too

@@ -32,4 +32,5 @@ def tell_of(machine: Machine) -> Iterator[str]:
     program = Path(sys.executable).parent / "cloud"
     yield f"ask it      {program} log tail --host {machine.hosts[-1]} --url {machine.http_url}"
     yield f"use it      . {machine.directory / OPENRC}; nova list   (any client of OpenStack)"
+    yield f"browse it   {machine.http_url}"
     yield f"see it      export CLOUD_CONFIG_FILE={machine.nova_conf()}; {program} service list"

@@ -27,7 +27,7 @@ MAX_KEPT_VERSIONS = 3
 _COMPLETE = "complete"
 _SOURCES = Path(__file__).parent
 _IMPORT = b"from cloud.logs.collector.compiled import"
-_CONSTANTS = ("compiled.py", "rfc5424.py", "row.py")  # of which machine code holds constants
+_CONSTANTS = ("compiled.py", "rfc5424.py", "row.py", "grams.py")  # of which machine code holds constants
 
 
 def _cache_directory() -> Path | None:

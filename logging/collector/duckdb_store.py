@@ -34,9 +34,7 @@ class DuckDbStore:
     `Upkeep` seals, merges and expires; without it the live files grow and are as they are.
     """
 
-    def __init__(
-        self, path: Path, settings: StoreSettings = DEFAULTS, now_s: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, path: Path, settings: StoreSettings = DEFAULTS, now_s: Callable[[], float] = time.time) -> None:
         """Open `path`, making it (mode 0700) where it is missing; `StoreError` names what is in the way.
 
         Damaged files are set aside, and files of a newer version left alone: `files.refused` names these.
@@ -108,7 +106,7 @@ class DuckDbStore:
     @contextmanager
     def tables(self) -> Iterator[Sequence[Table]]:
         with self.files.shelf.reading() as files:
-            yield [file.table for file in files if file.rows]
+            yield [replace(file.table, index=self.files.indexes.of(file)) for file in files if file.rows]
 
     def query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
         try:

@@ -12,6 +12,7 @@ from loguru import logger
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from cloud.dashboards.pages import Pages
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lag import MAX_OLDEST_S, oldest_s
@@ -26,10 +27,15 @@ from cloud.logs.query.access.errors import AccessError
 from cloud.logs.query.access.gate import Gate, refusal
 from cloud.logs.query.access.identity import Identity
 from cloud.logs.query.access.principal import allowed
+from cloud.logs.query.access.session import Sessions
+from cloud.logs.query.access.session_seal import Seal
 from cloud.logs.query.commits import Commits
 from cloud.logs.query.reader import Reader
 from cloud.logs.query.routes.application import add_questions
+from cloud.logs.query.routes.described import described
+from cloud.logs.query.saved.api import saved_routes
 from cloud.logs.query.sql.api import sql_routes
+from cloud.logs.query.tail.api import add_tail
 
 MAX_ERRORS = 10
 """Of what is wrong with a request, so many things are said."""
@@ -76,11 +82,15 @@ def make_app(parts: Parts, door: Door = LOOPBACK_DOOR) -> FastAPI:
     if access.is_open:
         logger.info("anybody on this machine may ask: there is no key in {}, and no identity service is set", data)
     app.add_middleware(Gate, access=access)
+    app.add_middleware(Sessions, access=access, seal=Seal(data, time.time))
+    app.add_middleware(Pages)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, *door.names])  # the last comes first
     app.include_router(api.router)
     app.include_router(gaps_api.router)
     add_questions(app, parts.store, parts.metrics.hosts)
-    app.include_router(sql_routes(parts.store, parts.upkeep))
+    add_tail(app, parts.store, app.state.commits)
+    app.include_router(saved_routes(data))
+    app.include_router(sql_routes(parts.store, parts.upkeep, parts.metrics.sql_walls))
     app.include_router(store_routes(parts.store, parts.upkeep), dependencies=[Depends(allowed("store:administer"))])
 
     @app.get("/readyz")
@@ -96,7 +106,7 @@ def make_app(parts: Parts, door: Door = LOOPBACK_DOOR) -> FastAPI:
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(allowed("api:describe"))])
     async def openapi() -> JSONResponse:
         """What can be asked here."""
-        return JSONResponse(app.openapi())
+        return JSONResponse(described(app.openapi()))
 
     @app.get("/metrics", dependencies=[Depends(allowed("metrics:read"))])
     def metrics_text() -> Response:  # in a thread: it asks the accounts of all lines

@@ -1,6 +1,8 @@
-"""uvicorn's connections with bounds: how many there are, and how long one may be without a request."""
+"""uvicorn's connections with bounds: their number, and how long one waits for a request or for room for an answer."""
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -10,6 +12,10 @@ from cloud.logs.query.access.throttle import network_of
 MAX_CONNECTIONS = 500
 MAX_PEER_CONNECTIONS = 100
 """Of one address, or of one IPv6 network."""
+TAKEN_S = 30.0
+"""So long a client may take nothing of an answer that waits for it."""
+UNSENT_BYTES = 64 << 10
+"""Of an answer the system holds back so much beside what is on its way: a slow client of a tail is seen soon."""
 HEAD_S = 10.0
 """So long a connection is kept without the complete head of a request, the first or the next."""
 
@@ -21,6 +27,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **more)
         self.network = ""
         self._waiting_for_head: asyncio.TimerHandle | None = None
+        self._waiting_for_room: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
@@ -30,11 +37,24 @@ class Connection(H11Protocol):
         if len(self.connections) > MAX_CONNECTIONS or of_peer > MAX_PEER_CONNECTIONS:
             transport.abort()
         else:
+            with suppress(AttributeError):  # a system without it
+                connected: socket.socket = transport.get_extra_info("socket")
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._room_came()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._waiting_for_room is None:
+            self._wait_for_room()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._room_came()
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
@@ -57,3 +77,19 @@ class Connection(H11Protocol):
         if self._waiting_for_head is not None:
             self._waiting_for_head.cancel()
             self._waiting_for_head = None
+
+    def _wait_for_room(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() >= waiting:
+                self.transport.abort()
+            else:  # slow, as over a long answer, and there
+                self._wait_for_room()
+
+        self._waiting_for_room = self.loop.call_later(TAKEN_S, look)
+
+    def _room_came(self) -> None:
+        if self._waiting_for_room is not None:
+            self._waiting_for_room.cancel()
+            self._waiting_for_room = None

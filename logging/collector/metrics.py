@@ -99,8 +99,20 @@ class Metrics:
         self.damaged_files = Gauge(
             "cloudlog_store_damaged_files", "Damaged files set aside in the data directory.", registry=self.registry
         )
+        self.index_files = Gauge("cloudlog_index_files", "Sealed files that have an index.", registry=self.registry)
+        self.index_pending_files = Gauge(
+            "cloudlog_index_pending_files", "Sealed files that are to have an index and have none.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.index_seconds = counter("cloudlog_index_build_seconds_total", "Time that indexes took to be made.")
         self.lines_missing = Gauge("cloudlog_lines_missing", "Numbered lines not stored.", registry=self.registry)
         self.runs_unclosed = Gauge(
             "cloudlog_lines_runs_unclosed", "Runs whose last number nobody has confirmed.", registry=self.registry
+        )
+        self.sql_walls = Gauge(
+            "cloudlog_sql_walls",
+            "Walls around the processes of SQL statements: 1 where one stands, 0 where this system has it not.",
+            ("wall",),
+            registry=self.registry,
         )
         self.hosts = Hosts(self.registry)

@@ -7,6 +7,7 @@ from loguru import logger
 
 from cloud.logs.collector.columns.parser import BatchParser
 from cloud.logs.collector.compiled import is_complete, set_complete
+from cloud.logs.collector.index.kernel import load_grams
 from cloud.logs.collector.receivers.scan import load_scans
 
 TIMEOUT_S = 300.0
@@ -34,6 +35,7 @@ def compile_elsewhere() -> None:
 def main() -> None:
     load_scans()
     BatchParser()
+    load_grams()
     set_complete()
 
 

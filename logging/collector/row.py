@@ -106,6 +106,11 @@ def column_of_header(name: str) -> str:
     return f"nullif(split_part(header, chr({ord(SEPARATOR)}), {FOLDED.index(name) + 1}), '')"
 
 
+def columns_of_header(header: str) -> dict[str, str | None]:
+    """FOLDED, out of the `header` of a row."""
+    return {name: value or None for name, value in zip(FOLDED, header.split(SEPARATOR), strict=True)}
+
+
 def header_of_columns() -> str:
     """SQL: `header`, out of FOLDED."""
     values = ", ".join(f"coalesce({name}, '')" for name in FOLDED)

@@ -8,19 +8,17 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-import uvicorn
-from fastapi import FastAPI
 from loguru import logger
 from prometheus_client import disable_created_metrics
 
 from cloud.logs.collector.budget import Budget
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.http import Door, Parts, make_app
-from cloud.logs.collector.http_connections import Connection
+from cloud.logs.collector.http_server import HttpServer
 from cloud.logs.collector.http_tls import https_context
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lag import Missing, oldest_s
@@ -38,7 +36,6 @@ from cloud.logs.query.access.identity import Identity, IdentityService
 from cloud.logs.query.access.keys import KeyFile, KeysError
 from cloud.logs.query.access.roles import ROLE_WORDS
 
-HTTP_STOP_S = 2
 _MALLOPT = {-8: 2, -3: 1 << 20, -1: 8 << 20}
 """glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), so that what is freed goes back to the system.
 
@@ -46,14 +43,6 @@ Threads with heaps of their own kept up to 100 MB more. A threshold that is not 
 and go, and their holes stay: 100 MB more at 98,000 messages a second.
 """
 START_POLL_S = 0.005
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers: the collector has its own order of stopping."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +95,9 @@ def run_collector(
         upkeep = Upkeep(store, settings.policy(), alarm.sound)
         budget = Budget(settings.host_budget(), metrics, settings.data)
         writer = Writer(inbox, store, accounts, budget, metrics, alarm.sound, settings.redactor())
+        metrics.index_files.set_function(lambda: upkeep.indexer.counts().indexed)
+        metrics.index_pending_files.set_function(lambda: upkeep.indexer.counts().pending)
+        upkeep.indexer.on_built = metrics.index_seconds.inc
         metrics.damaged_files.set_function(lambda: len(damaged_files(settings.data)))
         store.on_set_aside(writer.reload_accounts)
         receiver = Receiver(listener_settings, inbox, metrics, _now_us)
@@ -150,7 +142,7 @@ async def _serve(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     app = make_app(parts, listening.door)
-    http = _HttpServer(http_config(app, listening.tls))
+    http = HttpServer(app, listening.tls)
     writer.start()
     parts.upkeep.start()
     receiver.start(alarm.sound)
@@ -182,22 +174,6 @@ async def _serve(
     if listening.door.identity is not None:
         await listening.door.identity.service.close()
     return 1 if has_died or alarm.has_sounded or not has_ended else 0
-
-
-def http_config(app: FastAPI, tls: ssl.SSLContext | None, stop_s: int = HTTP_STOP_S) -> uvicorn.Config:
-    """How uvicorn serves `app`; who has not got an answer `stop_s` after the stop gets none."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # a header must not say who is calling
-        http=Connection,
-        log_level="error",  # what a client does wrong is no line each time
-        timeout_graceful_shutdown=stop_s,
-    )
-    config.load()
-    config.ssl = tls
-    return config
 
 
 def _has_keys(settings: CollectorSettings) -> bool:

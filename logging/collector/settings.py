@@ -102,6 +102,7 @@ class StoreTable(BaseModel):
     memory_limit: str = Field(STORE_DEFAULTS.memory_limit, pattern="^[1-9][0-9]{0,6}(MB|GB|MiB|GiB)$")
     seal_s: float = Field(STORE_DEFAULTS.seal_s, ge=1, le=86_400)
     seal_rows: int = Field(STORE_DEFAULTS.seal_rows, ge=1000, le=1_000_000_000)
+    text_index: StrictBool = STORE_DEFAULTS.text_index
 
 
 class RedactionTable(BaseModel):

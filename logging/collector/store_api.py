@@ -76,6 +76,7 @@ def store_routes(store: DuckDbStore, upkeep: Upkeep) -> APIRouter:
 
     @router.delete("/snapshots/{name}")
     async def end_snapshot(name: str) -> dict[str, str]:
+        """Let go of the files that a snapshot has kept."""
         if not name.startswith(directory.SNAPSHOT) or "/" in name:
             raise HTTPException(404, f"cannot find snapshot {name!r}")
         await to_thread.run_sync(drop_snapshot, data / name)

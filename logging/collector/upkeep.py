@@ -13,6 +13,8 @@ import duckdb
 from loguru import logger
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
+from cloud.logs.collector.index.indexer import Indexer
+from cloud.logs.collector.index.indexes import index_path
 from cloud.logs.collector.storage import directory
 from cloud.logs.collector.storage.backup import take_snapshot
 from cloud.logs.collector.storage.datafile import SCHEMA_VERSION, DataFile
@@ -26,6 +28,7 @@ from cloud.logs.collector.worker import start_worker
 
 CHECKPOINT_POLL_S = 0.2
 ROUND_S = 30.0
+INDEX_ROUND_S = 5.0
 PATIENCE_S = 30.0
 ROW_GROUP = 122_880
 _LEAST_SHARE = 8  # a full row group alone is no reason to write a log below this share of checkpoint_bytes
@@ -46,7 +49,9 @@ class Expired:
 
 
 class Upkeep:
-    """Two threads: one for what is short and due at its time, one for what may take minutes. No append waits for them.
+    """Three threads: for what is short and due at its time, for what may take minutes, and for the indexes.
+
+    No append waits for them.
 
     The methods do one round each, from any thread; sealing, merging and expiring are done one at a time.
     """
@@ -65,6 +70,7 @@ class Upkeep:
         self._counts: dict[tuple[str, str], int] = {}
         self._groups: dict[str, int] = {}  # how many were full when the log was last written
         self._rewriting = store.files.connection.cursor()
+        self.indexer = Indexer(store.files.shelf, store.files.indexes)
         self.lock = threading.RLock()
         """Held while files are switched: whoever holds it finds the sealed files as they are."""
 
@@ -72,11 +78,13 @@ class Upkeep:
         self._threads = [
             start_worker("store-checkpoint", lambda: self._run(self._short, CHECKPOINT_POLL_S), self._on_broken),
             start_worker("store-upkeep", lambda: self._run(self._long, ROUND_S), self._on_broken),
+            start_worker("store-index", lambda: self._run(self._index, INDEX_ROUND_S), self._on_broken),
         ]
 
     def stop(self) -> None:
-        """End both threads; a file that is being rewritten stays as it was."""
+        """End the threads; a file that is being rewritten stays as it was."""
         self._stopping.set()
+        self.indexer.stop()
         with suppress(duckdb.ConnectionException):  # the store is closed already
             self._rewriting.interrupt()
         for thread in self._threads:
@@ -139,7 +147,7 @@ class Upkeep:
             whole = self._expired_files(policy)
             thinned = self._thinned_files(policy, whole)
             rows = sum(file.rows for file in whole) + sum(count for _, _, count in thinned)
-            freed = sum(directory.total_bytes(file.path) for file in whole)
+            freed = sum(map(_total_bytes, whole))
             if not is_dry_run:
                 if whole:
                     self._store.keep_marks_of(whole)  # first: a number must not be missed nor taken again
@@ -147,9 +155,7 @@ class Upkeep:
                     logger.bind(files=[file.path.name for file in whole], bytes=freed).info("files expired")
                 for file, severities, _ in thinned:
                     self._rewrite([file], severities)
-        return Expired(
-            [file.path.name for file in whole], [file.path.name for file, _, _ in thinned], rows, freed
-        )
+        return Expired([file.path.name for file in whole], [file.path.name for file, _, _ in thinned], rows, freed)
 
     def snapshot(self) -> Path:
         """Everything that is stored at this moment as files of a directory of its own; for `drop_snapshot` to end."""
@@ -170,7 +176,7 @@ class Upkeep:
         if (longest_s := policy.longest_s) is not None:
             expired = [file for file in sealed if self._newest_s(file) <= self._store.now_s() - longest_s]
         if policy.max_bytes is not None:
-            sizes = {file.database: directory.total_bytes(file.path) for file in self._files.shelf.files()}
+            sizes = {file.database: _total_bytes(file) for file in self._files.shelf.files()}
             gone = {file.database for file in expired}
             left = sum(size for database, size in sizes.items() if database not in gone)
             for file in sorted(sealed, key=lambda file: file.last_row_id):
@@ -186,9 +192,7 @@ class Upkeep:
         self._newest = {name: newest for name, newest in self._newest.items() if name in here}
         self._counts = {key: count for key, count in self._counts.items() if key[0] in here}
 
-    def _thinned_files(
-        self, policy: Policy, whole: Sequence[DataFile]
-    ) -> list[tuple[DataFile, list[int], int]]:
+    def _thinned_files(self, policy: Policy, whole: Sequence[DataFile]) -> list[tuple[DataFile, list[int], int]]:
         """Files, the severities that go, and how many rows these have there."""
         gone = {file.database for file in whole}
         found = []
@@ -305,9 +309,17 @@ class Upkeep:
         except (duckdb.Error, OSError, StoreError) as exc:
             logger.bind(error=str(exc)).error("store upkeep failed, trying again")
 
+    def _index(self) -> None:
+        self.indexer.build_due()
+
     def _run(self, work: Callable[[], None], pause_s: float) -> None:
         while not self._stopping.wait(pause_s):
             work()
+
+
+def _total_bytes(file: DataFile) -> int:
+    """What a file takes on disk, with its log and its index."""
+    return directory.total_bytes(file.path) + directory.size_bytes(index_path(file.path))
 
 
 def _end_s(file: DataFile) -> float:

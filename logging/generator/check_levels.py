@@ -72,9 +72,7 @@ def _check_logger(tree: HostTree, logging_conf: Path, services: list[str]) -> It
     section = "[logger_nova]" if logger.qualname == "nova" else "[logger_root], there being no logger nova,"
     what = "the level of its handlers to" if logger.level < logger.threshold else "level ="
     passes = f"{section} lets pass {logging.getLevelName(logger.threshold)} and up"
-    yield Finding(
-        tree.host, logging_conf, "warning", f"{passes}, {_hidden(suffixes, services)}; set {what} INFO there"
-    )
+    yield Finding(tree.host, logging_conf, "warning", f"{passes}, {_hidden(suffixes, services)}; set {what} INFO there")
 
 
 def _check_forward(tree: HostTree, fragment: Path) -> Iterator[Finding]:

@@ -88,9 +88,7 @@ class Paths:
 def derive_paths(given: Mapping[str, str]) -> Paths:
     """The paths of a host of which `given` are set (keys as in Paths); PathError for a set that cannot work."""
     root = PurePosixPath(given.get("root", "/"))
-    paths = Paths(
-        root=root, **{key: PurePosixPath(given.get(key, root / below)) for key, below in _BELOW_ROOT.items()}
-    )
+    paths = Paths(root=root, **{key: PurePosixPath(given.get(key, root / below)) for key, below in _BELOW_ROOT.items()})
     for key in _RENDERED_INTO:
         path: PurePosixPath = getattr(paths, key)
         if not path.is_relative_to(root):

@@ -58,9 +58,7 @@ def _host_tree(directory: Path) -> HostTree:
         host=_host_name(nova_confs) or directory.resolve().name,
         directory=directory,
         nova_confs=nova_confs,
-        logging_confs=tuple(
-            path for path in files if _is_logging_conf(path) and (path.parent in beside or not beside)
-        ),
+        logging_confs=tuple(path for path in files if _is_logging_conf(path) and (path.parent in beside or not beside)),
         rsyslog_d=next((path.parent for path in files if path.name == FRAGMENT), None),
     )
 

@@ -19,6 +19,11 @@ ASK_TIMEOUT = httpx.Timeout(CONNECT_TIMEOUT_S, read=90.0)
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 5.0
 
+GIVE_UP_S = 600.0
+"""So long a tail tries to be heard again."""
+FOR_NOW = (429, 503)
+"""Refusals that may be none a moment later."""
+
 Row = dict[str, Any]
 Parameters = Mapping[str, str | int | Sequence[str]]
 
@@ -33,6 +38,20 @@ class Refusal:
     """Where a query is wrong, from 1."""
     expected: Sequence[str] = ()
     """What would have been right there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who hears what a tail has to say beside its rows; each is called between two of them."""
+
+    away: Callable[[str], None]
+    """Why the connection has ended; it is tried again."""
+    back: Callable[[int], None] = lambda _: None
+    """It is there again, and goes on behind this row."""
+    status: Callable[[Mapping[str, Any]], None] = lambda _: None
+    """Lines come late, or were dropped."""
+    skipped: Callable[[Mapping[str, Any]], None] = lambda _: None
+    """Lines are left out: this reader was too slow, or away for too long."""
 
 
 class ClientError(Exception):
@@ -85,6 +104,19 @@ class CollectorClient:
         found: dict[str, Any] = self._get(path, parameters, ASK_TIMEOUT)
         return found
 
+    def change(
+        self, method: str, path: str, content: Mapping[str, Any] | None = None, *, version: int | None = None
+    ) -> dict[str, Any]:
+        """What a route answers that changes something, if it says anything; only of that `version`. Errors as `ask`."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        try:
+            response = self._http.request(method, path, json=content, headers=headers, timeout=ASK_TIMEOUT)
+            raise_for_refusal(response)
+            found: dict[str, Any] = response.json() if response.content else {}
+            return found
+        except (httpx.HTTPError, ValueError) as exc:
+            raise ClientError(f"cannot ask the collector at {self._url}: {exc}") from exc
+
     def lines(self, path: str, parameters: Parameters) -> Iterator[str]:
         """The lines of an answer without end, each with its end; errors as those of `ask`."""
         try:
@@ -99,43 +131,52 @@ class CollectorClient:
         except httpx.HTTPError as exc:
             raise ClientError(f"cannot ask the collector at {self._url}: {exc}") from exc
 
-    def tail(
-        self,
-        parameters: Parameters,
-        on_away: Callable[[str], None],
-        on_status: Callable[[Mapping[str, Any]], None] = lambda _: None,
-    ) -> Iterator[Row]:
+    def tail(self, parameters: Parameters, hearing: Hearing) -> Iterator[Row]:
         """History and then what arrives, without end: each row once, also over a restart of the collector.
 
         The first connection must succeed, or `ClientError`; later ones are tried again, at most 5 s apart, and
-        `on_away` hears why. `on_status` hears when lines come late or were dropped.
+        `ClientError` says where to go on when there is none for GIVE_UP_S.
         """
         position: int | None = None
         retry_s = FIRST_RETRY_S
+        heard_s = time.monotonic()
         while True:
             asked = dict(parameters) if position is None else {**parameters, "after": position}
             try:
                 cause = "the collector closed the connection"
                 with httpx_sse.connect_sse(self._http, "GET", "/tail", params=asked) as source:
                     raise_for_refusal(source.response)
+                    if position is not None:
+                        hearing.back(position)
                     for event in source.iter_sse():
                         if event.event == "end":
                             cause = json.loads(event.data)["detail"]
                             break
-                        retry_s = FIRST_RETRY_S
+                        retry_s, heard_s = FIRST_RETRY_S, time.monotonic()
                         if event.id:
                             position = int(event.id)
                         if event.event == "row":
                             yield json.loads(event.data)
                         elif event.event == "status":
-                            on_status(json.loads(event.data))
+                            hearing.status(json.loads(event.data))
+                        elif event.event == "skipped":
+                            hearing.skipped(json.loads(event.data))
+            except RefusedError as exc:
+                if position is None or exc.refusal.status not in FOR_NOW:
+                    raise
+                cause = str(exc)
             except (httpx.HTTPError, httpx_sse.SSEError) as exc:
                 if position is None:
                     raise ClientError(f"cannot reach the collector at {self._url}: {exc}") from exc
                 cause = str(exc)
             if position is None:
                 raise ClientError(f"cannot tail at {self._url}: {cause}")
-            on_away(f"{cause}; trying again")
+            if time.monotonic() - heard_s > GIVE_UP_S:
+                raise ClientError(
+                    f"cannot tail at {self._url}: nothing for {GIVE_UP_S:g} s, at last for this: {cause};"
+                    f" what came so far ends with row {position}"
+                )
+            hearing.away(f"{cause}; trying again")
             time.sleep(retry_s)
             retry_s = min(2 * retry_s, LAST_RETRY_S)
 

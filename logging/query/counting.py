@@ -128,7 +128,8 @@ class Counting:
 
         `TooManyValuesError` when even a small part of a window has too many different ones.
         """
-        walk = Walk(self._store, asked.time, asked.limit, self._store.committed_row_id)
+        last = self._store.committed_row_id
+        walk = Walk(self._store, asked.time, asked.limit, last, reads_all=True, need=asked.where.need)
         plan = _Plan.of(groups)
         tally = _Tally()
 
@@ -138,7 +139,7 @@ class Counting:
             while parts:
                 part, halvings = parts.pop()
                 try:
-                    answer = self._store.query(*plan.question(part, asked.where), asked.limit.guard).to_pylist()
+                    answer = self._store.query(*plan.question(part, asked.where), asked.limit.guard)
                 except StoreError as exc:
                     if not isinstance(exc.__cause__, duckdb.OutOfMemoryException):
                         raise
@@ -147,8 +148,10 @@ class Counting:
                     parts += [(half, halvings + 1) for half in part.halves()]
                     walk.narrow(part)
                     continue
-                found = {tuple(row.values())[: len(groups)]: row["rows"] for row in answer if row["rows"]}
-                of_window.add(found, answer[0]["total"] - sum(found.values()) if answer else 0)
+                *values, rows, totals = (column.to_pylist() for column in answer.columns)
+                keys = zip(*values, strict=True) if values else [()]
+                found = {key: number for key, number in zip(keys, rows, strict=True) if number}
+                of_window.add(found, totals[0] - sum(found.values()) if totals else 0)
             tally.add(of_window.rows_of, of_window.others)
             return True
 
@@ -218,7 +221,8 @@ class _Plan:
         """SQL for the MAX_GROUPS largest groups: their values, their rows, and the rows of all groups."""
         bounded = window.where.and_(where)
         union = " UNION ALL ".join(
-            f"SELECT {self.inner}count(*) AS part FROM {table.sql_name} WHERE {bounded.sql} GROUP BY ALL"  # noqa: S608 - what users typed is in parameters
+            f"SELECT {self.inner}count(*) AS part FROM {table.source(self.inner, bounded.sql)}"  # noqa: S608 - what users typed is in parameters
+            f" WHERE {bounded.sql} GROUP BY ALL"
             for table in window.tables
         )
         counted = f"SELECT {self.outer}coalesce(sum(part), 0)::BIGINT AS rows FROM ({union}) GROUP BY ALL"  # noqa: S608

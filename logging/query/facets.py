@@ -40,7 +40,7 @@ class Facets:
 
 def facets(store: Store, asked: Asked, top: int) -> Facets:
     """The `top` values of each name, of the MAX_GROUPS most frequent ones of each window."""
-    walk = Walk(store, asked.time, asked.limit, store.committed_row_id)
+    walk = Walk(store, asked.time, asked.limit, store.committed_row_id, reads_all=True, need=asked.where.need)
     counts: dict[str, Counter[str | None]] = {name: Counter() for name in NAMES}
     others = dict.fromkeys(NAMES, 0)
 
@@ -72,7 +72,7 @@ def _question(window: Window, condition: str) -> str:
     """
     sets = ", ".join(_SETS)
     union = " UNION ALL ".join(
-        f"SELECT {sets} FROM {table.sql_name} WHERE {condition}"  # noqa: S608 - what users typed is in parameters
+        f"SELECT {sets} FROM {table.source(condition)} WHERE {condition}"  # noqa: S608 - what users typed is in parameters
         for table in window.tables
     )
     parts = (

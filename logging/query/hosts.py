@@ -54,7 +54,7 @@ class Accounts:
 def hosts(store: Store, asked: Asked, accounts: Accounts, max_gaps: int) -> Hosts:
     """All hosts with lines in the range, or that the collector has heard of."""
     found: dict[str | None, Host] = {}
-    walk = Walk(store, asked.time, asked.limit, store.committed_row_id)
+    walk = Walk(store, asked.time, asked.limit, store.committed_row_id, reads_all=True)
 
     def read(window: Window) -> bool:
         bounded = window.where.and_(asked.where)

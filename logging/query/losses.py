@@ -30,16 +30,21 @@ class Losses:
         self._told = (False, 0)
         self._look_s = clock_s()
 
-    def news(self) -> dict[str, float | int] | None:
-        """`lag_s` and `dropped` when there is more to say than the last time, at most every 5 s."""
+    def news(self, behind_s: float = 0.0) -> dict[str, float | int] | None:
+        """`lag_s`, `behind_s` and `dropped` when there is more to say than the last time, at most every 5 s.
+
+        `behind_s` is how long ago the line was stored that the tail shows next.
+        """
         if self._clock_s() < self._look_s:
             return None
         self._look_s = self._clock_s() + AGAIN_S
         lag_s = oldest_s(self._inbox, int(self._now_s() * 1e6))
         dropped = self._dropped() - self._before
-        is_late = lag_s > LATE_S
+        is_late = lag_s > LATE_S or behind_s > LATE_S
         told, self._told = self._told, (is_late, dropped)
-        return {"lag_s": round(lag_s, 3), "dropped": dropped} if is_late or self._told != told else None
+        if not is_late and self._told == told:
+            return None
+        return {"lag_s": round(lag_s, 3), "behind_s": round(behind_s, 3), "dropped": dropped}
 
     def _dropped(self) -> int:
         return self._hosts.dropped_lines()

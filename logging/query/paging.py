@@ -7,7 +7,7 @@ from typing import Any
 
 from cloud.logs.collector.store import Store, Table
 from cloud.logs.query.limit import Limit
-from cloud.logs.query.rows import SELECT, as_json, size_of
+from cloud.logs.query.rows import as_json, select, size_of, unfolded
 from cloud.logs.query.time_range import sql_time
 from cloud.logs.query.walk import Walk, Window
 from cloud.logs.query.where import Where
@@ -87,25 +87,29 @@ class Paging:
 
     def _of_window(self, window: Window, room: Room, portion: int) -> list[Found]:
         found: list[Found] = []
-        for table in window.tables:
+        is_narrowed = all(table.ranges is not None for table in window.tables)
+        for tables in [window.tables] if is_narrowed else [[table] for table in window.tables]:
             bounded = window.where
             if room.is_filled_by(found):  # only what comes before the last of these can still take its place
                 sign = "<=" if self.is_forward else ">="
                 bounded = bounded.and_(Where(f"observed_timestamp {sign} {sql_time(found[-1].key[0])}"))
-            found += self._of_table(table, bounded.and_(self.where), room, portion)
+            found += self._of_tables(tables, bounded.and_(self.where), room, portion)
             found = room.fitting(sorted(found, key=lambda row: row.key, reverse=not self.is_forward))
         return found
 
-    def _of_table(self, table: Table, where: Where, room: Room, portion: int) -> list[Found]:
-        """Rows of one table, in portions by their size, until they fill the page."""
+    def _of_tables(self, tables: Sequence[Table], where: Where, room: Room, portion: int) -> list[Found]:
+        """Rows of tables, in portions by their size, until they fill the page.
+
+        More than one are asked only where few of their rows are meant: the engine reads all that the condition leaves.
+        """
         direction = "ASC" if self.is_forward else "DESC"
         order = f"ORDER BY observed_timestamp {direction}, row_id {direction}"
         found: list[Found] = []
         while not room.is_filled_by(found):
             portion = min(portion, room.rows - len(found))
             bounded = self.beyond(found[-1].key).and_(where) if found else where
-            sql = f"SELECT {SELECT} FROM {table.sql_name} WHERE {bounded.sql} {order} LIMIT {portion}"  # noqa: S608 - what users typed is in parameters
-            answer = self.store.query(sql, bounded.parameters, self.limit.guard).to_pylist()
+            sql = select(tables, f"WHERE {bounded.sql} {order} LIMIT {portion}")  # what users typed is in parameters
+            answer = list(map(unfolded, self.store.query(sql, bounded.parameters, self.limit.guard).to_pylist()))
             found += [Found((row["observed_timestamp"], row["row_id"]), size_of(row), as_json(row)) for row in answer]
             if len(answer) < portion:
                 break

@@ -1,15 +1,17 @@
 """From a filter to rows: the newest ones, those after a row, and counts. The one place where a question becomes SQL."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
+import pyarrow as pa
+
+from cloud.logs.collector.row import COLUMNS, FOLDED, HEADER, column_of_header
 from cloud.logs.collector.store import Guard, Store, Table, TableDamagedError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
+from cloud.logs.query.filter import Filter, condition_of
 from cloud.logs.query.rows import PAGE_BYTES, SELECT, as_json, size_of
-from cloud.logs.query.where import Where
 
 MAX_ROWS = 10_000
 MAX_GROUPS = 10_000
@@ -17,24 +19,6 @@ FIRST_ROWS = 64  # what is read before anything is known about the length of row
 ATTEMPTS = 3
 GROUPS = {"host": "hostname", "service": "app_name", "severity": "severity", "facility": "facility", "level": "level"}
 """What rows can be counted by: the query's names and the columns behind them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which rows are wanted; None and empty want all."""
-
-    host: str | None = None
-    service: str | None = None
-    severity: int | None = None
-    """This severity and worse ones (smaller numbers)."""
-    request_id: str | None = None
-    instance: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-    """Exact values of keys of the JSON body that have no column."""
-    without_events: Sequence[str] = ()
-    """Events that are not wanted; a row without an event is."""
-    within: Where = field(default_factory=Where)
-    """What narrows all of the above, as the role of who asks does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +77,40 @@ class Reader:
                     if is_cut:
                         last = found[-1].row_id
             return Page([row.content for row in found], last)
+
+        return self._read(read)
+
+    def arrived(self, row_id: int, up_to_row_id: int) -> pa.Table:
+        """All rows behind `row_id` and up to `up_to_row_id`, in order of arrival, with what conditions may go by."""
+        bounds = f"row_id > {row_id} AND row_id <= {up_to_row_id}"
+
+        def read(tables: Sequence[Table]) -> pa.Table:
+            found = [
+                self._store.query(
+                    f"SELECT {SELECT}, {HEADER.name} FROM {table.sql_name} WHERE {bounds} ORDER BY row_id",  # noqa: S608 - our own names
+                    {},
+                    self._guard,
+                )
+                for table in sorted(tables, key=lambda table: table.first_row_id)
+                if table.last_row_id > row_id and table.first_row_id <= up_to_row_id
+            ]
+            if not found:
+                return NOTHING
+            return found[0] if len(found) == 1 else pa.concat_tables(found).sort_by("row_id")
+
+        return self._read(read)
+
+    def number(self, wanted: Filter, row_id: int, up_to_row_id: int) -> int:
+        """How many rows arrived after `row_id` and up to `up_to_row_id`."""
+        where, parameters = _where(wanted, f"row_id > {row_id} AND row_id <= {up_to_row_id}")
+
+        def read(tables: Sequence[Table]) -> int:
+            total = 0
+            for table in tables:
+                if table.last_row_id > row_id and table.first_row_id <= up_to_row_id:
+                    sql = f"SELECT count(*) AS rows FROM {table.sql_name} {where}"  # noqa: S608 - our own names
+                    total += self._store.query(sql, parameters, self._guard).column("rows")[0].as_py()
+            return total
 
         return self._read(read)
 
@@ -161,6 +179,10 @@ class Reader:
         return found
 
 
+NOTHING = pa.schema([(column.name, column.arrow) for column in (*COLUMNS, HEADER)]).empty_table()
+"""What `arrived` gives where nothing has."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Bounds:
     """row_ids behind `first` and up to `last`."""
@@ -202,26 +224,5 @@ def _fitting(rows: Sequence[_Row], limit: int) -> int:
 
 def _where(wanted: Filter, bound: str) -> tuple[str, dict[str, object]]:
     """The WHERE clause of a filter and its parameters; nothing a user typed is part of the text."""
-    clauses = [bound]
-    parameters: dict[str, object] = {}
-    for column, value in (
-        ("hostname", wanted.host),
-        ("app_name", wanted.service),
-        ("request_id", wanted.request_id),
-        ("instance", wanted.instance),
-    ):
-        if value is not None:
-            clauses.append(f"{column} = ${column}")
-            parameters[column] = value
-    if wanted.severity is not None:
-        clauses.append("severity <= $severity")
-        parameters["severity"] = wanted.severity
-    for number, (key, value) in enumerate(wanted.fields.items()):
-        clauses.append(f"json_extract_string(fields, $path{number}) = $value{number}")
-        parameters[f"path{number}"] = "/" + key.replace("~", "~0").replace("/", "~1")  # a JSON pointer: RFC 6901
-        parameters[f"value{number}"] = value
-    for number, event in enumerate(wanted.without_events):
-        clauses.append(f"event IS DISTINCT FROM $event{number}")
-        parameters[f"event{number}"] = event
-    narrowed = Where(" AND ".join(clauses), parameters).and_(wanted.within)
+    narrowed = condition_of(wanted, bound)
     return f"WHERE {narrowed.sql}", dict(narrowed.parameters)

@@ -1,11 +1,12 @@
 """From a row of the store to a row of the API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from cloud.logs.collector.row import COLUMNS, flag_names
+from cloud.logs.collector.row import COLUMNS, HEADER, STORED, columns_of_header, flag_names
+from cloud.logs.collector.store import Table
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 
@@ -14,6 +15,24 @@ PAGE_BYTES = 32 << 20
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 SELECT = ", ".join(COLUMN_NAMES)
 """What `as_json` takes, for behind SELECT."""
+_STORED = ", ".join(column.name for column in STORED)
+
+
+def select(tables: Sequence[Table], rest: str) -> str:
+    """SQL for the rows of `tables` that `rest` leaves, for `unfolded`."""
+    names = _STORED if all(table.has_lines(rest) for table in tables) else SELECT
+    sources = [table.source(rest, names) for table in tables]
+    if len(sources) > 1:
+        sources = [f"({' UNION ALL '.join(f'SELECT {names} FROM {source}' for source in sources)})"]  # noqa: S608 - our own names
+    return f"SELECT {names} FROM {sources[0]} {rest}"  # noqa: S608
+
+
+def unfolded(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that `select` has found, with the columns of COLUMN_NAMES."""
+    if HEADER.name not in row:
+        return row
+    row |= columns_of_header(row[HEADER.name])
+    return {name: row[name] for name in COLUMN_NAMES}
 
 
 def as_json(row: dict[str, Any]) -> dict[str, Any]:

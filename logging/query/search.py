@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cloud.logs.collector.store import Store
@@ -10,14 +10,12 @@ from cloud.logs.query.limit import Limit
 from cloud.logs.query.paging import Key, Paging, Room
 from cloud.logs.query.rows import PAGE_BYTES
 from cloud.logs.query.time_range import TimeRange, rfc3339
-from cloud.logs.query.walk import Walk
+from cloud.logs.query.walk import FIRST_MOMENT, LAST_MOMENT, Walk
 from cloud.logs.query.where import Where
 
 MAX_ROWS = 10_000
 DEADLINE_S = 30.0
 STEP = timedelta(microseconds=1)
-FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
-LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class SearchError(Exception):
@@ -142,7 +140,7 @@ class Search:
         self, where: Where, time: TimeRange, room: Room, start: Cursor | None, limit: Limit, *, is_forward: bool
     ) -> SearchPage:
         up_to_row_id = self._store.committed_row_id if start is None else start.up_to_row_id
-        walk = Walk(self._store, time, limit, up_to_row_id, is_forward=is_forward)
+        walk = Walk(self._store, time, limit, up_to_row_id, is_forward=is_forward, need=where.need)
         paging = Paging(self._store, where, limit, is_forward)
         if start is not None:
             paging = Paging(self._store, paging.beyond(start.key).and_(where), limit, is_forward)

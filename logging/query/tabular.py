@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloud.logs.query.output import local_time, printable
+from cloud.logs.query.language.names import COLUMNS, Kind, name_of
+from cloud.logs.query.language.query import Name
+from cloud.logs.query.output import local_time, printable, shown_time
 
 MAX_CELL_CHARS = 80
 LINE_COLUMNS = ("time", "host", "service", "severity", "message")
@@ -39,6 +41,11 @@ def line_cells(row: Mapping[str, Any], *, utc: bool) -> list[Any]:
     return [local_time(row, utc=utc), host, row.get("app_name"), row["severity"], row["message"]]
 
 
+def named_cells(row: Mapping[str, Any], names: Sequence[str], *, utc: bool | None = None) -> list[Any]:
+    """What a row has under names of the query language; times as people read them where `utc` says how."""
+    return [_named(row, name_of(name, 1), utc) for name in names]
+
+
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, with_head: bool = True) -> str:
     """Lines that end as RFC 4180 says; a cell that a spreadsheet would compute begins with a quotation mark."""
     text = io.StringIO()
@@ -47,6 +54,23 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, with_head: 
         writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def _named(row: Mapping[str, Any], name: Name, utc: bool | None) -> Any:
+    if name.is_field:
+        return _field(row.get("fields", {}), name.text)
+    value = row.get(COLUMNS[name.text].column)
+    if isinstance(value, str) and utc is not None and COLUMNS[name.text].kind is Kind.TIME:
+        return shown_time(value, utc=utc)
+    return ",".join(value) if isinstance(value, list) else value
+
+
+def _field(fields: Any, key: str) -> Any:
+    """As the language finds it: of the key itself, or else within objects."""
+    if not isinstance(fields, Mapping) or key in fields:
+        return fields.get(key) if isinstance(fields, Mapping) else None
+    first, _, rest = key.partition(".")
+    return _field(fields.get(first), rest) if rest else None
 
 
 def _cell(value: Any) -> str:

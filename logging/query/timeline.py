@@ -1,25 +1,19 @@
 """From an instance's name or id to what happened to it: its events and its errors, on whatever host."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.query.explain.identity import Names, NotFoundError, names_of, resolve
 from cloud.logs.query.explain.lines import Lines, line_of
 from cloud.logs.query.explain.subject import Kind, ec2_id
-from cloud.logs.query.search import FoundRows, emitted_at
+from cloud.logs.query.search import emitted_at
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
 
 WARNING = SEVERITIES.index("warning")
 NAMING_LINES = 500
 """Lines of an instance that are looked at for its other names."""
-
-
-class NewestLines(Lines, Protocol):
-    """Lines of which the newest can be asked for, however long they are."""
-
-    def newest(self, where: Where, time: TimeRange, limit: int) -> FoundRows: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +26,7 @@ class Timeline:
     """Whether there are older ones beyond the limit."""
 
 
-def timeline(text: str, lines: NewestLines, time: TimeRange, limit: int, *, is_every: bool = False) -> Timeline:
+def timeline(text: str, lines: Lines, time: TimeRange, limit: int, *, is_every: bool = False) -> Timeline:
     """By uuid, `i-000015b9`, number, `instance-000015b9` or name; with `is_every` all lines rather than what matters.
 
     `SubjectError` and `NotFoundError` of explain's identity.
@@ -58,5 +52,5 @@ def _names(text: str, lines: Lines, time: TimeRange) -> Names:
     subject = subject or resolve(text, lines, time)
     if subject.kind is not Kind.INSTANCE:
         raise NotFoundError(f"cannot show the timeline of {text}: it is a {subject.kind}, no instance")
-    own = lines.find(subject.where(), time, NAMING_LINES)
+    own = lines.newest(subject.where(), time, NAMING_LINES).rows
     return names_of(subject.id, map(line_of, own))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cloud.logs.emit.levels import SEVERITIES
+from cloud.logs.query.language.needs import holding
 from cloud.logs.query.search import emitted_at
 from cloud.logs.query.where import Where
 
@@ -44,7 +45,7 @@ class Trace:
 
 
 def of_request(request_id: str) -> Where:
-    return Where("request_id = $request_id", {"request_id": request_id})
+    return Where("request_id = $request_id", {"request_id": request_id}, holding(request_id))
 
 
 def trace(rows: Sequence[dict[str, Any]]) -> Trace:

@@ -8,18 +8,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cloud.logs.collector.index.needs import Need
+from cloud.logs.collector.index.text_index import Span
 from cloud.logs.collector.store import QueryInterruptedError, Store, Table, TableDamagedError
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.reach import Reach, are_few, reach_of
 from cloud.logs.query.time_range import TimeRange, sql_time
 from cloud.logs.query.where import Where
 
-FIRST_ROWS = 10_000
 LEAST_SPAN = timedelta(seconds=10)
-"""The first window has about so many rows, and is at least so long: a second at most even for a slow condition."""
+"""No window is shorter."""
 QUICK_S, SLOW_S = 0.25, 1.0
 """A window that took less is followed by a longer one, and one that took more by a shorter one."""
 GROWTH = 4
+ALL_GROWTH = 12
+"""So much longer the first window is where all of them are to be read: a row group, which takes little more to read."""
 ATTEMPTS = 3
+FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
 _STEP = timedelta(microseconds=1)
 
@@ -31,7 +37,7 @@ class Window:
     since: datetime
     until: datetime
     tables: Sequence[Table]
-    """Those that have rows of it, with the newest rows first."""
+    """Those that have rows of it, with the newest rows first; where an index has found any, with these alone."""
     where: Where
     """What of these rows is in the window and in the time range."""
 
@@ -43,26 +49,31 @@ class Window:
         return Window(self.since, middle, self.tables, early), Window(middle, self.until, self.tables, late)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    first: datetime
-    last: datetime
-
-
 class Walk:
     """One walk through the windows of a range: backwards from the newest rows on, or forward from the oldest.
 
-    Rows that are committed after it began are not in it.
+    Rows that are committed after it began are not in it, nor are those that cannot meet `need`, where that is known.
     """
 
     def __init__(
-        self, store: Store, time_range: TimeRange, limit: Limit, up_to_row_id: int, *, is_forward: bool = False
+        self,
+        store: Store,
+        time_range: TimeRange,
+        limit: Limit,
+        up_to_row_id: int,
+        *,
+        is_forward: bool = False,
+        reads_all: bool = False,
+        need: Need | None = None,
     ) -> None:
+        """`reads_all` says that it is not to end early: that nobody waits for what its first window has."""
         self._store = store
         self._range = time_range
         self._limit = limit
         self._up_to_row_id = up_to_row_id
         self._is_forward = is_forward
+        self._growth = ALL_GROWTH if reads_all else 1
+        self._need = need
         is_observed = time_range.clock == "observed"
         self._lower = time_range.since if is_observed else None
         self._upper = time_range.until if is_observed else None
@@ -72,7 +83,7 @@ class Walk:
         """Whether a window has been read."""
         self._span = timedelta()
         self._longest = _DAY
-        self._extents: dict[str, _Extent | None] = {}
+        self._reaches: dict[str, Reach | None] = {}
 
     def start_at(self, moment: datetime) -> None:
         """Walk on from `moment`, if that is within the range: the rows before it, or with `is_forward` from it on."""
@@ -123,59 +134,78 @@ class Walk:
         return False
 
     def _backward(self, tables: Sequence[Table]) -> Window | None:
-        for day in sorted({table.day for table in tables}, reverse=True):
-            begin, end = _bounds(day)
-            upper = min(self.reached or end, end)
-            lower = max(self._lower or begin, begin)
-            if lower < upper and (extents := self._within(tables, day, lower, upper)):
-                until = min(upper, max(extent.last for _, extent in extents) + _STEP)
-                nearest = max(extents, key=lambda each: each[1].last)
-                return self._window(extents, max(until - self._span_in(*nearest), lower), until)
-        return None
+        days = sorted({table.day for table in tables}, reverse=True)
+        reaches, lower, upper = self._nearest(tables, days)
+        if not reaches:
+            return None
+        nearest = max(reaches, key=lambda each: each.last)
+        until = min(upper, nearest.last + _STEP)
+        since = lower if are_few(reaches) else max(until - self._span_in(nearest), lower)
+        return self._window(reaches, since, until)
 
     def _forward(self, tables: Sequence[Table]) -> Window | None:
-        for day in sorted({table.day for table in tables}):
-            begin, end = _bounds(day)
-            lower = max(self.reached or begin, begin)
-            upper = min(self._upper or end, end)
-            if lower < upper and (extents := self._within(tables, day, lower, upper)):
-                since = max(lower, min(extent.first for _, extent in extents))
-                nearest = min(extents, key=lambda each: each[1].first)
-                return self._window(extents, since, min(since + self._span_in(*nearest), upper))
-        return None
+        reaches, lower, upper = self._nearest(tables, sorted({table.day for table in tables}))
+        if not reaches:
+            return None
+        nearest = min(reaches, key=lambda each: each.first)
+        since = max(lower, nearest.first)
+        until = upper if are_few(reaches) else min(since + self._span_in(nearest), upper)
+        return self._window(reaches, since, until)
 
-    def _span_in(self, table: Table, extent: _Extent) -> timedelta:
+    def _nearest(self, tables: Sequence[Table], days: Sequence[str]) -> tuple[Sequence[Reach], datetime, datetime]:
+        """What is to be read of the first of `days` that has any of it, and of the next ones as long as that is little.
+
+        With the bounds within which there is nothing else.
+        """
+        found: list[Reach] = []
+        first, last = LAST_MOMENT, FIRST_MOMENT
+        for day in days:
+            lower, upper = self._bounds(day)
+            of_day = self._within(tables, day, lower, upper) if lower < upper else ()
+            if of_day:
+                if found and not are_few([*found, *of_day]):
+                    break
+                found += of_day
+                first, last = min(first, lower), max(last, upper)
+                if not are_few(found):
+                    break
+        return found, first, last
+
+    def _bounds(self, day: str) -> tuple[datetime, datetime]:
+        """What of a day is in the range and has not been read."""
+        begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        lower = self.reached if self._is_forward else self._lower
+        upper = self._upper if self._is_forward else self.reached
+        return max(lower or begin, begin), min(upper or begin + _DAY, begin + _DAY)
+
+    def _span_in(self, reach: Reach) -> timedelta:
         """The length of the next window; of the first one by how dense the rows are where it begins."""
         if not self._span:
-            rows = max(1, table.last_row_id - table.first_row_id + 1)
-            self._span = min(max((extent.last - extent.first) * FIRST_ROWS / rows, LEAST_SPAN), _DAY)
+            self._span = min(max(self._growth * reach.first_span, LEAST_SPAN), _DAY)
         return self._span
 
-    def _window(self, extents: Sequence[tuple[Table, _Extent]], since: datetime, until: datetime) -> Window:
+    def _window(self, reaches: Sequence[Reach], since: datetime, until: datetime) -> Window:
         within = f"observed_timestamp >= {sql_time(since)} AND observed_timestamp < {sql_time(until)}"
-        where = Where(f"{within} AND row_id <= {self._up_to_row_id}")
+        found = [part for reach in reaches if (part := reach.within(since, until))]
+        where = Where(within)
+        if any(part.table.index is None or part.table.last_row_id > self._up_to_row_id for part in found):
+            where = where.and_(Where(f"row_id <= {self._up_to_row_id}"))  # what has an index gets no more rows
         if self._range.clock == "emitted":
             where = where.and_(self._range.where())
-        tables = [table for table, extent in extents if extent.first < until and extent.last >= since]
-        return Window(since, until, tables, where)
+        return Window(since, until, [part.narrowed() for part in found], where)
 
-    def _within(
-        self, tables: Sequence[Table], day: str, lower: datetime, upper: datetime
-    ) -> Sequence[tuple[Table, _Extent]]:
-        """The tables of a day that have rows from `lower` on and before `upper`."""
+    def _within(self, tables: Sequence[Table], day: str, lower: datetime, upper: datetime) -> Sequence[Reach]:
+        """What of the tables of a day arrived from `lower` on and before `upper`."""
         of_day = [table for table in tables if table.day == day and table.first_row_id <= self._up_to_row_id]
         for table in of_day:
-            if table.sql_name not in self._extents:
-                self._extents[table.sql_name] = self._extent(table)
-        known = [(table, extent) for table in of_day if (extent := self._extents[table.sql_name])]
-        return [(table, extent) for table, extent in known if extent.first < upper and extent.last >= lower]
+            if table.sql_name not in self._reaches:
+                self._reaches[table.sql_name] = reach_of(table, self._need, self._extent)
+        known = [reach for table in of_day if (reach := self._reaches[table.sql_name])]
+        return [part for reach in known if (part := reach.within(lower, upper))]
 
-    def _extent(self, table: Table) -> _Extent | None:
-        sql = f"SELECT min(observed_timestamp) AS first, max(observed_timestamp) AS last FROM {table.sql_name}"  # noqa: S608 - our own name
+    def _extent(self, table: Table) -> Span | None:
+        sql = f"SELECT min(observed_timestamp) AS first, max(observed_timestamp) AS last FROM {table.source()}"  # noqa: S608 - our own name
         [found] = self._store.query(sql, {}, self._limit.guard).to_pylist()
-        return None if found["first"] is None else _Extent(found["first"], found["last"])
-
-
-def _bounds(day: str) -> tuple[datetime, datetime]:
-    begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    return begin, begin + _DAY
+        if found["first"] is None:
+            return None
+        return Span(table.first_row_id, table.last_row_id, found["first"], found["last"])

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cloud.logs.collector.index.needs import Need, all_of
+
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 
 
@@ -17,6 +19,8 @@ class Where:
     sql: str = "true"
     parameters: Mapping[str, object] = field(default_factory=dict)
     """By the names that stand in `sql` behind a dollar sign."""
+    need: Need | None = None
+    """What the texts of a wanted row hold, for who knows where such rows are; never more than `sql` asks for."""
 
     def and_(self, other: "Where") -> "Where":
         """What wants the rows that both want; a name of a parameter that both use is another one in the result."""
@@ -25,7 +29,15 @@ class Where:
         if other.sql == "true":
             return self
         renamed = other._without(self.parameters)
-        return Where(f"({self.sql}) AND ({renamed.sql})", {**self.parameters, **renamed.parameters})
+        return Where(
+            f"({self.sql}) AND ({renamed.sql})",
+            {**self.parameters, **renamed.parameters},
+            all_of([self.need, other.need]),
+        )
+
+    def prefixed(self, prefix: str) -> str:
+        """Its SQL with `prefix` before the names of all parameters, for one statement with several conditions."""
+        return _PARAMETER.sub(rf"${prefix}\1", self.sql)
 
     def _without(self, taken: Mapping[str, object]) -> "Where":
         """The same condition with names of parameters of which none is in `taken`."""

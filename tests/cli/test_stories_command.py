@@ -93,4 +93,4 @@ def test_hosts_are_a_table(collector: Collector) -> None:
     head, *lines = done.stdout.splitlines()
     assert head.split("  ")[0] == "HOST"
     assert [line.split()[0] for line in lines] == ["compute-02", "ctl"]
-    assert done.stderr == "the collector stores 0.0 s behind\n"
+    assert done.stderr == "cloud log hosts: the collector stores 0.0 s behind\n"

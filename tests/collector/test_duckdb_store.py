@@ -18,7 +18,8 @@ from cloud.logs.collector.storage import datafile
 from cloud.logs.collector.storage.datafile import DataFile
 from cloud.logs.collector.store import Keep, StoreError, Table
 from cloud.logs.collector.upkeep import Upkeep
-from cloud.logs.query.reader import Filter, Reader
+from cloud.logs.query.filter import Filter
+from cloud.logs.query.reader import Reader
 from tests.collector.rows import DAY_US, NOON_US, counted, mark, rows_of
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.lines import Mark, Run
-from cloud.logs.query.reader import Filter, Reader
+from cloud.logs.query.filter import Filter
+from cloud.logs.query.reader import Reader
 from tests.collector.dying_writer import LINES, MIDNIGHT_US
 
 MANY = 100

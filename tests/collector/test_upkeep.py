@@ -16,7 +16,8 @@ from cloud.logs.collector.storage.policy import Policy
 from cloud.logs.collector.storage.settings import StoreSettings
 from cloud.logs.collector.store import StoreError
 from cloud.logs.collector.upkeep import Upkeep
-from cloud.logs.query.reader import Filter, Reader
+from cloud.logs.query.filter import Filter
+from cloud.logs.query.reader import Reader
 from tests.collector.rows import DAY_US, HOUR_US, NOON_US, counted, mark, rows_of
 from tests.waiting import wait_until
 

@@ -35,9 +35,7 @@ def site(tmp_path: Path, standing_sqlite: Standing, clock: Clock) -> Site:
 
 
 @pytest.fixture
-def neighbours(
-    request: pytest.FixtureRequest, tmp_path: Path, standing_sqlite: Standing, clock: Clock
-) -> Neighbours:
+def neighbours(request: pytest.FixtureRequest, tmp_path: Path, standing_sqlite: Standing, clock: Clock) -> Neighbours:
     """Each host with disks of its own, unless `on_shared_storage` says otherwise."""
     return Neighbours(tmp_path, standing_sqlite.restored(), clock, shares_disks=getattr(request, "param", False))
 

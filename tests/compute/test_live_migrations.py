@@ -94,9 +94,7 @@ def is_shared() -> bool:
 
 
 @pytest.fixture
-def pair(
-    tmp_path: Path, standing_sqlite: Standing, clock: Clock, modes: TransferModes, *, is_shared: bool
-) -> Pair:
+def pair(tmp_path: Path, standing_sqlite: Standing, clock: Clock, modes: TransferModes, *, is_shared: bool) -> Pair:
     return Pair(tmp_path, standing_sqlite.restored(), clock, tmp_path / "shared" if is_shared else None, modes)
 
 

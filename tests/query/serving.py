@@ -7,15 +7,14 @@ import threading
 from types import TracebackType
 from typing import Self
 
-import uvicorn
 from fastapi import FastAPI
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.http import LOOPBACK_DOOR, Door, Parts, make_app
+from cloud.logs.collector.http_server import HttpServer
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts
 from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.server import http_config
 from cloud.logs.collector.upkeep import Upkeep
 from tests.waiting import wait_until
 
@@ -39,12 +38,12 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}" if tls is None else f"https://localhost:{self.port}"
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._stop = threading.Event()
-        self._server: uvicorn.Server | None = None
+        self._server: HttpServer | None = None
         self.app: FastAPI
 
     async def _serve(self) -> None:
         self.app = make_app(parts_of(self._store), self._door)
-        self._server = uvicorn.Server(http_config(self.app, self._tls, stop_s=1))
+        self._server = HttpServer(self.app, self._tls, stop_s=1)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         await asyncio.to_thread(self._stop.wait)
         self.app.state.commits.close()

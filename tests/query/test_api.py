@@ -167,7 +167,7 @@ def test_a_store_that_refuses_is_503_with_a_code(http: httpx.Client, store: Duck
 def test_rows_counts_and_tails_have_a_deadline(
     http: httpx.Client, store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloud.logs.query.api.DEADLINE_S", 0.2)
+    monkeypatch.setattr("cloud.logs.query.routes.asking.DEADLINE_S", 0.2)
     read = store.query
 
     def query(sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
@@ -241,7 +241,7 @@ def test_a_tail_behind_what_there_is_begins_at_the_end(unchanged: httpx.Client) 
 def test_only_those_who_see_all_hosts_hear_of_losses(
     store: DuckDbStore, monkeypatch: pytest.MonkeyPatch, who: Principal, heard: list[str]
 ) -> None:
-    monkeypatch.setattr(Losses, "news", lambda _: {"lag_s": 3.0, "dropped": 7})
+    monkeypatch.setattr(Losses, "news", lambda *_: {"lag_s": 3.0, "dropped": 7})
     own = b'<134>1 - h nova-api - - - @cee: {"message": "m", "project": "p1"}'
     store.append(table_of(own))
     with Served(store) as served, httpx.Client(base_url=served.url, trust_env=False) as client:

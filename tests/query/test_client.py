@@ -4,12 +4,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow as pa
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.store import QueryInterruptedError
-from cloud.logs.query.client import ClientError, CollectorClient, Row
-from cloud.logs.query.reader import Filter, Page, Reader
+from cloud.logs.query.client import ClientError, CollectorClient, Hearing, Row
+from cloud.logs.query.filter import Filter
+from cloud.logs.query.reader import Reader
 from tests.collector.batches import numbered
 from tests.query.serving import Served
 from tests.waiting import wait_until
@@ -28,6 +30,7 @@ class Tail:
     def __init__(self, url: str, count: int, **parameters: Any) -> None:
         self.messages: list[str] = []
         self.away: list[str] = []
+        self.back: list[int] = []
         self.error: ClientError | None = None
         self._thread = threading.Thread(target=self._run, args=(url, count, parameters))
         self._thread.start()
@@ -35,7 +38,7 @@ class Tail:
     def _run(self, url: str, count: int, parameters: dict[str, Any]) -> None:
         try:
             with CollectorClient(url) as client:
-                for row in client.tail(parameters, self.away.append):
+                for row in client.tail(parameters, Hearing(self.away.append, self.back.append)):
                     self.messages.append(row["message"])
                     if len(self.messages) == count:
                         return
@@ -95,6 +98,7 @@ def test_a_tail_survives_restarts_of_the_server_without_gap_or_double(store: Duc
     with Served(store, port):
         assert tail.join() == numbers(600)
     assert len(tail.away) >= 2
+    assert len(tail.back) >= 2
     assert all(why.endswith("; trying again") for why in tail.away)
 
 
@@ -110,12 +114,27 @@ def test_a_tail_resumes_where_the_history_ended_though_no_row_came(store: DuckDb
         assert tail.join() == ["4", "5", "6"]
 
 
+def test_a_tail_gives_up_after_a_while_and_says_how_far_it_got(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud.logs.query.client.GIVE_UP_S", 0.3)
+    store.append(numbered(0, 5))
+    with Served(store) as served:
+        tail = Tail(served.url, 3, n=1)
+        wait_until(lambda: tail.messages == ["4"], what="the history")
+    assert tail.join() == ["4"]
+    assert tail.error is not None
+    assert "nothing for 0.3 s" in str(tail.error)
+    assert str(tail.error).endswith("; what came so far ends with row 5")
+    assert tail.away
+
+
 def test_a_collector_that_is_not_there_is_named() -> None:
     with CollectorClient("http://127.0.0.1:1") as client:
         with pytest.raises(ClientError, match=r"cannot ask the collector at http://127\.0\.0\.1:1: .*refused"):
             client.rows({})
         with pytest.raises(ClientError, match=r"cannot reach the collector at http://127\.0\.0\.1:1: .*refused"):
-            next(client.tail({}, lambda why: None))
+            next(client.tail({}, Hearing(lambda why: None)))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +156,7 @@ def test_what_the_collector_refuses_is_said_in_its_words(store: DuckDbStore) -> 
         ):
             client.rows({"n": 10_001})
         with pytest.raises(ClientError, match=r"^the collector refuses: cannot use field 'x': expected KEY=VALUE$"):
-            next(client.tail({"field": ("x",)}, lambda why: None))
+            next(client.tail({"field": ("x",)}, Hearing(lambda why: None)))
         with pytest.raises(ClientError, match=r"^the collector refuses: cannot count by message: "):
             client.count({"by": ["message"]})
 
@@ -188,29 +207,29 @@ def test_an_answer_of_somebody_else_is_an_error(
         with pytest.raises(ClientError, match=message):
             client.rows({})
         with pytest.raises(ClientError, match="the collector"):
-            next(client.tail({}, lambda why: None))
+            next(client.tail({}, Hearing(lambda why: None)))
 
 
 def test_a_tail_that_the_collector_ends_says_why_and_goes_on(
     store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append(numbered(0, 2))
-    read = Reader.after
+    read = Reader.arrived
     busy = [True]
 
-    def after(self: Reader, wanted: Filter, limit: int, row_id: int, up_to_row_id: int) -> Page:
+    def arrived(self: Reader, row_id: int, up_to_row_id: int) -> pa.Table:
         if busy:
             busy.pop()
             raise QueryInterruptedError("cannot query the store: interrupted")
-        return read(self, wanted, limit, row_id, up_to_row_id)
+        return read(self, row_id, up_to_row_id)
 
-    monkeypatch.setattr(Reader, "after", after)
+    monkeypatch.setattr(Reader, "arrived", arrived)
     with Served(store) as served:
         tail = Tail(served.url, 4)
         wait_until(lambda: len(tail.messages) == 2, what="the history")
         store.append(numbered(2, 2))
         assert tail.join() == ["0", "1", "2", "3"]
-    assert tail.away == ["cannot answer within 30 s: ask for less; trying again"]
+    assert tail.away == ["cannot query the store: interrupted; trying again"]
 
 
 def test_a_tail_without_a_history_in_time_is_an_error(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +242,7 @@ def test_a_tail_without_a_history_in_time_is_an_error(store: DuckDbStore, monkey
         CollectorClient(served.url) as client,
         pytest.raises(ClientError, match=r"^cannot tail at .*: cannot answer within 30 s: ask for less$"),
     ):
-        next(client.tail({}, lambda why: None))
+        next(client.tail({}, Hearing(lambda why: None)))
 
 
 def test_proxies_of_the_environment_are_not_used(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,12 +53,12 @@ def test_late_lines_are_told_again_and_again_and_their_end_once() -> None:
     clock.now_s = 4.9
     assert losses.news() is None
     clock.now_s = 5
-    assert losses.news() == {"lag_s": 5.0, "dropped": 0}
+    assert losses.news() == {"lag_s": 5.0, "behind_s": 0.0, "dropped": 0}
     clock.now_s = 10
-    assert losses.news() == {"lag_s": 5.0, "dropped": 0}
+    assert losses.news() == {"lag_s": 5.0, "behind_s": 0.0, "dropped": 0}
     store_all(inbox)
     clock.now_s = 15
-    assert losses.news() == {"lag_s": 0.0, "dropped": 0}
+    assert losses.news() == {"lag_s": 0.0, "behind_s": 0.0, "dropped": 0}
     clock.now_s = 20
     assert losses.news() is None
 
@@ -77,17 +77,17 @@ def test_drops_are_counted_from_the_beginning_of_the_tail_and_told_when_they_gro
     hosts.dropped("h1", 5, NOON_US)
     hosts.dropped("h2", 2, NOON_US)
     clock.now_s = 5
-    assert losses.news() == {"lag_s": 0.0, "dropped": 7}
+    assert losses.news() == {"lag_s": 0.0, "behind_s": 0.0, "dropped": 7}
     clock.now_s = 10
     assert losses.news() is None
     hosts.dropped("h2", 1, NOON_US)
     clock.now_s = 15
-    assert losses.news() == {"lag_s": 0.0, "dropped": 8}
+    assert losses.news() == {"lag_s": 0.0, "behind_s": 0.0, "dropped": 8}
 
 
 def test_a_tail_has_them_as_events_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud.logs.query.losses.AGAIN_S", 0.0)
-    monkeypatch.setattr("cloud.logs.query.api.IDLE_S", 0.05)
+    monkeypatch.setattr("cloud.logs.query.tail.stream.IDLE_S", 0.05)
     store = DuckDbStore(tmp_path)
     with (
         Served(store) as served,
@@ -100,4 +100,4 @@ def test_a_tail_has_them_as_events_of_their_own(tmp_path: Path, monkeypatch: pyt
         hosts.dropped("h1", 3, NOON_US)
         event = next(event for event in events if event.event == "status")
     store.close()
-    assert (event.event, json.loads(event.data)) == ("status", {"lag_s": 0.0, "dropped": 3})
+    assert (event.event, json.loads(event.data)) == ("status", {"lag_s": 0.0, "behind_s": 0.0, "dropped": 3})

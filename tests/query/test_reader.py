@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.query.reader import Filter, Reader
+from cloud.logs.query.filter import Filter
+from cloud.logs.query.reader import Reader
 from tests.collector.batches import DAY_US, NOON_US, numbered, table_of
 
 LINES = [

@@ -32,4 +32,5 @@ def test_it_is_said_where_all_is_and_how_to_ask_it(tmp_path: Path) -> None:
     assert lines[5].endswith("cloud log tail --host compute-02 --url ")
     assert lines[6] == f"use it      . {tmp_path}/openrc; nova list   (any client of OpenStack)"
     nova_conf = f"{tmp_path}/hosts/controller-01/etc/nova/nova.conf"
-    assert lines[7].startswith(f"see it      export CLOUD_CONFIG_FILE={nova_conf}; ")
+    assert lines[7] == "browse it   "
+    assert lines[8].startswith(f"see it      export CLOUD_CONFIG_FILE={nova_conf}; ")

@@ -40,9 +40,7 @@ def make_manager(parts: Parts) -> ImageManager:
     except StoreError as exc:
         raise ManagerError(str(exc)) from exc
     authenticate = TokenAuthentication(group.identity_url, PATHS)
-    app = image_app(
-        Images(store, _now), authenticate, Transfers(), limits.max_image_bytes, on_stop=authenticate.close
-    )
+    app = image_app(Images(store, _now), authenticate, Transfers(), limits.max_image_bytes, on_stop=authenticate.close)
     try:
         server = HttpServer(app, listen)
     except HttpServerError as exc:

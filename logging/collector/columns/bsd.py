@@ -17,9 +17,7 @@ _SPACE, _COLON, _OPEN, _CLOSE = 32, 58, 91, 93
 
 
 @compiled
-def read_bsd_header(
-    data: Bytes, start: int, end: int, observed_us: int, found: npt.NDArray[np.int64]
-) -> int:
+def read_bsd_header(data: Bytes, start: int, end: int, observed_us: int, found: npt.NDArray[np.int64]) -> int:
     """Fill `found` from what follows the PRI and give the time, NOT_READ where the reference parser must look.
 
     Without a timestamp the time given is 0 and `found[HAS_TIME]` is 0.

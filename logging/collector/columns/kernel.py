@@ -145,9 +145,7 @@ def read_messages(messages: Messages, output: Output, scratch: Scratch) -> tuple
 
 
 @inlined
-def _set(
-    cells: Cells, is_valid: Bytes, column: int, row: int, data: Bytes, buffer: int, start: int, end: int
-) -> None:
+def _set(cells: Cells, is_valid: Bytes, column: int, row: int, data: Bytes, buffer: int, start: int, end: int) -> None:
     is_valid[column, row] = 1
     set_view(cells, column * is_valid.shape[1] + row, data, buffer, start, end)
 

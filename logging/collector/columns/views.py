@@ -28,9 +28,7 @@ class Views:
         if not valid.any():
             return pa.nulls(rows, pa.string_view())
         validity = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-        return pa.Array.from_buffers(
-            pa.string_view(), rows, [validity, pa.py_buffer(self.cells[column]), *buffers]
-        )
+        return pa.Array.from_buffers(pa.string_view(), rows, [validity, pa.py_buffer(self.cells[column]), *buffers])
 
 
 @compiled

@@ -51,7 +51,8 @@ class DataFile:
 
     @property
     def table(self) -> Table:
-        return Table(self.name.day, self.source, self.first_row_id, self.last_row_id)
+        lines = f"{self.database}.lines" if self.schema_version == SCHEMA_VERSION else None
+        return Table(self.name.day, self.source, self.first_row_id, self.last_row_id, lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 from loguru import logger
 
+from cloud.logs.collector.index.indexes import Indexes, sweep
 from cloud.logs.collector.storage import directory
 from cloud.logs.collector.storage.datafile import (
     SCHEMA_VERSION,
@@ -41,6 +42,7 @@ class Files:
         """Lock and open `path`. `StoreError` when it is in use or cannot be made; `duckdb.Error` for a bad setting."""
         self.path = path
         self.shelf = Shelf()
+        self.indexes = Indexes(is_on=settings.text_index)
         self.refused: dict[str, str] = {}
         """Files that are there and cannot be read as they are, and why; they are left alone."""
         self.known_row_id = 0
@@ -51,6 +53,7 @@ class Files:
         self._lock_file = directory.lock(path)
         try:
             directory.sweep(path)
+            sweep(path)
             self.connection = open_engine(path / directory.TEMP, settings)
             self._open_all()
         except BaseException:
@@ -132,6 +135,7 @@ class Files:
                     raise BlockingIOError(f"{file.path} is being read")
                 with self.connection.cursor() as cursor:
                     cursor.execute(f"DETACH DATABASE IF EXISTS {file.database}")
+                self.indexes.forget(file)
                 if is_deleted:
                     for each in (file.path, directory.write_ahead_log(file.path)):
                         each.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import duckdb
 
+from cloud.logs.collector.index.indexes import index_path
+from cloud.logs.collector.index.layout import IndexDamagedError
 from cloud.logs.collector.storage import directory
 from cloud.logs.collector.storage.datafile import DataFile, read_whole
 from cloud.logs.collector.storage.engine import is_damage
@@ -27,6 +29,9 @@ class FileStats:
     first_time: str | None = None
     last_time: str | None = None
     note: str = ""
+    is_indexed: bool = False
+    """Whether it has an index of its texts, whose bytes are not in `size_bytes`."""
+    index_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,14 @@ def stats(files: Files) -> Stats:
             rows += file.rows
             state = "live" if file.is_writable else "sealed"
             size = directory.total_bytes(file.path)
-            found.append(FileStats(file.path.name, state, file.rows, size, _text(first), _text(last)))
+            index = files.indexes.of(file)
+            indexed = 0 if index is None else index.size_bytes
+            found.append(
+                FileStats(
+                    file.path.name, state, file.rows, size, _text(first), _text(last),
+                    is_indexed=index is not None, index_bytes=indexed,
+                )
+            )  # fmt: skip
     size = sum(file.size_bytes for file in found)
     for name, why in sorted(files.refused.items()):
         found.append(FileStats(name, "refused", 0, directory.total_bytes(files.path / name), note=why))
@@ -105,6 +117,7 @@ def check(files: Files) -> Checked:
         for file in readable:
             problems += _wrong_ids(cursor, file)
             problems += _wrong_marks(cursor, file)
+            problems += _wrong_index(files, file)
     return Checked(rows, problems)
 
 
@@ -112,6 +125,16 @@ def _text(time_us: int | None) -> str | None:
     if time_us is None:
         return None
     return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _wrong_index(files: Files, file: DataFile) -> list[str]:
+    index = files.indexes.of(file)
+    try:
+        if index is not None:
+            index.check()
+    except (IndexDamagedError, OSError) as exc:
+        return [f"{index_path(file.path).name}: {exc}"]
+    return []
 
 
 def _wrong_ids(cursor: duckdb.DuckDBPyConnection, file: DataFile) -> list[str]:

@@ -103,6 +103,26 @@ class Access:
         self.throttle.give_back(peer)
         return principal
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether users of the cloud may sign in."""
+        return self._ways.identity is not None
+
+    async def token(self, user: str, password: str, project: str, peer: str) -> str:
+        """The identity service's token for a user in a project; `AccessError`. Wrong passwords count as wrong keys."""
+        if self._ways.identity is None:
+            raise UnknownCallerError("cannot sign in with a password: no identity service is set")
+        self.throttle.check(peer)
+        self.throttle.failed(peer)  # beforehand, as in `identify`
+        try:
+            token = await self._ways.identity.service.sign_in(user, password, project)
+        except AccessError as exc:
+            if not isinstance(exc, GUESSES):
+                self.throttle.give_back(peer)
+            raise
+        self.throttle.give_back(peer)
+        return token
+
     async def look_up(self, shown: Shown) -> Principal:
         """As `identify`, without counting: for asking again, whether what was good still is."""
         found = self._own(shown)

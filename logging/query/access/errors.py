@@ -33,6 +33,17 @@ class ForbiddenError(AccessError):
     code = "forbidden"
 
 
+class OtherSiteError(ForbiddenError):
+    """A browser asks for a page that is not ours."""
+
+
+class LongHeadError(AccessError):
+    """More headers than anything here asks for."""
+
+    status = 431
+    code = "head"
+
+
 class WrongStoreKeyError(ForbiddenError):
     """A guess at the key in the data directory."""
 

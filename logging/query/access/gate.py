@@ -14,15 +14,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.logs.collector.receivers.complaints import Complaints
 from cloud.logs.collector.store_api import KEY_HEADER
 from cloud.logs.query.access.access import GUESSES, Access, Shown
-from cloud.logs.query.access.errors import AccessError, TooManyFailuresError
+from cloud.logs.query.access.browser import guarded, is_of_another_site
+from cloud.logs.query.access.errors import (
+    AccessError,
+    ForbiddenError,
+    LongHeadError,
+    OtherSiteError,
+    TooManyFailuresError,
+)
 from cloud.logs.query.access.principal import Principal
 from cloud.logs.query.access.roles import ACTIONS
+from cloud.logs.query.access.route_actions import RouteActions
 
 PUBLIC = frozenset({"/readyz"})
 """What says nothing of any line: answered to anybody."""
+MAX_HEADERS_BYTES = 16 << 10
 MAX_BODY_BYTES = 256 << 10
 LONG_BODIES: Mapping[str, int] = {"/api/v1/backfill": 16 << 20, "/api/v1/runs/waive": 1 << 20}
-"""Where more than MAX_BODY_BYTES is taken. A body is read before the role of who sends it is looked at."""
+"""Where more than MAX_BODY_BYTES is taken."""
 BODY_S = 30.0
 """So long a client is waited for, in all, until its body is complete."""
 RECHECK_S = 5.0
@@ -38,15 +47,23 @@ class Gate:
         self._access = access
         self._clock_s = clock_s
         self._complaints = Complaints()
+        self._actions: RouteActions | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = guarded(send)
         if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in PUBLIC):
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
             return
         peer = scope["client"][0] if scope.get("client") else "-"
-        shown = _shown(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        try:
+            _check_head(headers)
+        except AccessError as exc:
+            await refusal(exc)(scope, receive, send)
+            return
+        shown = _shown(headers)
         try:
             principal = await self._access.identify(shown, peer)
         except AccessError as exc:
@@ -60,13 +77,28 @@ class Gate:
         body = _Body(receive, max_bytes)
         exchange = _Exchange(lambda: self._access.look_up(shown), principal, send, self._clock_s)
         try:
-            await self._app(scope, body.receive, exchange.send)
+            if await self._may(scope, principal, receive, exchange):
+                await self._app(scope, body.receive, exchange.send)
         except Exception:
             if not exchange.is_cut:
                 raise
             await exchange.end()
         finally:
             _note_action(scope, exchange)
+
+    async def _may(self, scope: Scope, principal: Principal, receive: Receive, exchange: "_Exchange") -> bool:
+        """Whether the principal's role suffices; otherwise it is told so, and nothing of its body is read."""
+        if self._actions is None:
+            self._actions = RouteActions(scope["app"].routes)
+        action = self._actions.of(scope["method"], scope["path"])
+        try:
+            if action is not None:
+                principal.check(action)
+        except ForbiddenError as exc:
+            scope["state"]["action"] = action
+            await refusal(exc)(scope, receive, exchange.send)
+            return False
+        return True
 
     def _note_refusal(self, scope: Scope, shown: Shown, peer: str, exc: AccessError) -> None:
         """One line for each wrong key, of which an address has only so many; none for what comes after them."""
@@ -159,6 +191,14 @@ class _CutError(OSError):
 def refusal(exc: AccessError) -> JSONResponse:
     """The answer that says so."""
     return JSONResponse({"detail": str(exc), "code": exc.code}, exc.status, dict(exc.headers))
+
+
+def _check_head(headers: Headers) -> None:
+    """`AccessError` for what is refused whoever asks."""
+    if sum(len(name) + len(value) for name, value in headers.raw) > MAX_HEADERS_BYTES:
+        raise LongHeadError(f"cannot take more than {MAX_HEADERS_BYTES} bytes of headers")
+    if is_of_another_site(headers):
+        raise OtherSiteError("a page of another site may not ask here")
 
 
 def _shown(headers: Headers) -> Shown:

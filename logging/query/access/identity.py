@@ -27,6 +27,10 @@ class IdentityService(Protocol):
         An answer may be kept for seconds: so soon a token that was revoked is refused here.
         """
 
+    async def sign_in(self, user: str, password: str, project: str) -> str:
+        """A token for the user in the project of that name, or in none with "". Errors as `user`."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -4,11 +4,9 @@ Of a key only the SHA-256 is kept. Argon2 and its like make guessing dear where 
 random bits, so a plain hash keeps them as well, and costs a request a microsecond rather than a tenth of a second.
 """
 
-import fcntl
 import hashlib
 import hmac
 import math
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cloud.logs.query.access.roles import ROLE_WORDS, Role
+from cloud.logs.query.data_file import changing, replace, version_of
 
 KEYS = "keys.json"
 PREFIX = "cloudlog"
@@ -146,18 +145,11 @@ class KeyFile:
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Key]]:
         """The keys, to be changed in place: written when the context is left without an error."""
-        data = self.path.parent
         try:
-            data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(directory, fcntl.LOCK_EX)
+            with changing(self.path.parent):
                 keys = dict(self.read() or {})
                 yield keys
-                _replace(self.path, _Content(keys=list(keys.values())).model_dump_json(indent=1) + "\n")
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+                replace(self.path, _Content(keys=list(keys.values())).model_dump_json(indent=1) + "\n")
         except OSError as exc:
             raise KeysError(f"cannot change keys {self.path}: {exc}") from exc
 
@@ -197,7 +189,7 @@ class Keys:
     def _current(self) -> Mapping[str, Key] | None:
         if self._clock_s() >= self._look_s:
             self._look_s = self._clock_s() + self.LOOK_S
-            version = _version(self._file.path)
+            version = version_of(self._file.path)
             if version != self._version or self._cause is not None:
                 try:
                     found = self._file.read()
@@ -219,26 +211,3 @@ def is_key(text: str) -> bool:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _version(path: Path) -> object:
-    """What changes when the file is replaced; None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file anew: whole or not at all, readable by the owner of its directory alone."""
-    owner = path.parent.stat()
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-        if os.geteuid() == 0:  # root makes keys for a collector that runs as somebody else
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)

@@ -26,6 +26,12 @@ class Principal:
     def may(self, action: str) -> bool:
         return self.role >= ACTIONS[action].least
 
+    def check(self, action: str) -> None:
+        """`ForbiddenError` unless it may."""
+        if not self.may(action):
+            least = ACTIONS[action].least
+            raise ForbiddenError(f"{action} takes the role {least.word}; {self.name} has the role {self.role.word}")
+
 
 async def principal(request: Request) -> Principal:
     """Who asks, as the gate in front of all routes has found; without a gate nobody gets in."""
@@ -46,9 +52,7 @@ class Allowed:
 
     async def __call__(self, request: Request, who: ThePrincipal) -> Principal:
         request.state.action = self.action
-        if not who.may(self.action):
-            least = ACTIONS[self.action].least
-            raise ForbiddenError(f"{self.action} takes the role {least.word}; {who.name} has the role {who.role.word}")
+        who.check(self.action)
         return who
 
 

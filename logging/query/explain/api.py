@@ -1,19 +1,23 @@
 """`/api/v1/explain`: why something failed, as JSON."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from cloud.logs.collector.hosts import Hosts
+from cloud.logs.collector.lines import LineAccounts, RunReport
 from cloud.logs.query.access.principal import allowed
 from cloud.logs.query.explain.explain import explain as find_why
 from cloud.logs.query.explain.identity import NotFoundError
 from cloud.logs.query.explain.subject import MAX_CHARS, SubjectError
 from cloud.logs.query.limit import Limit
 from cloud.logs.query.routes.question import DeadlineS, TheReaders, TheSearch
-from cloud.logs.query.search import DEADLINE_S, Search
+from cloud.logs.query.search import DEADLINE_S, FoundRows, Search
 from cloud.logs.query.time_range import FORMS, TimeRange, read_time
 from cloud.logs.query.where import Where
 
@@ -42,11 +46,26 @@ class BoundedLines:
         self._search = search
         self._limit = limit
 
-    def find(self, where: Where, time: TimeRange, limit: int) -> list[dict[str, Any]]:
+    def newest(self, where: Where, time: TimeRange, limit: int) -> FoundRows:
         """`SearchError` when the time does not suffice, or whoever asks has gone."""
-        return self._search.find(
+        return self._search.newest(
             where, time, limit, deadline_s=max(0.0, self._limit.left_s), cancelled=self._limit.cancelled
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorAccounts:
+    """What the collector in this process knows beside the lines."""
+
+    lines: LineAccounts
+    hosts: Hosts
+
+    def runs(self, host: str) -> Sequence[RunReport]:
+        return self.lines.report(host, in_flight=True)
+
+    def dropped(self, host: str) -> int:
+        seen = self.hosts.seen().get(host)
+        return 0 if seen is None else seen.dropped
 
 
 @router.get(
@@ -70,10 +89,13 @@ async def explain(
     begin = None if since is None else read_time(since, now)
     end = None if until is None else read_time(until, now)
 
+    accounts = CollectorAccounts(request.app.state.accounts, request.app.state.hosts)
+
     def read(gone: threading.Event) -> Response:
         lines = BoundedLines(search, Limit.after(deadline_s, gone))
         try:
-            return JSONResponse(find_why(subject, lines, now=now, since=begin, until=end).as_dict())
+            found = find_why(subject, lines, now=now, since=begin, until=end, accounts=accounts)
+            return JSONResponse(found.as_dict())
         except NotFoundError as exc:
             return JSONResponse({"detail": str(exc), "code": "not_found", "choices": list(exc.choices)}, 404)
         except SubjectError as exc:

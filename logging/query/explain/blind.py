@@ -1,14 +1,15 @@
 """What an explanation could not see: silent hosts, gaps in the numbers, clocks that are off, missing and cut lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from cloud.logs.query.explain.gather import Gathered, Window, last_seen, numbered
+from cloud.logs.query.explain.gather import Gathered, Window, last_seen
 from cloud.logs.query.explain.ladder import Outcome, Stage
 from cloud.logs.query.explain.lines import Line, Lines
+from cloud.logs.query.explain.missing import Accounts, Looked, NoAccounts, missing
 from cloud.logs.query.explain.operation import Operation
+from cloud.logs.query.search import SearchError
 from cloud.logs.query.time_range import TimeRange
 
 SKEW_SAID = timedelta(seconds=5)
@@ -16,7 +17,6 @@ LATE = timedelta(minutes=10)
 """Lines that arrive so long after they were written tell nothing of a clock: they were held up, or filled in later."""
 SILENT = timedelta(minutes=3)
 """A host that forwards marks is never silent for so long."""
-MAX_GAPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Asking:
     lines: Lines
     time: TimeRange
     now: datetime
+    accounts: Accounts = field(default_factory=NoAccounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,31 @@ def not_seen(
     skews: Skews,
     window: Window,
     asking: Asking,
+    *,
+    is_crowded: bool = False,
 ) -> tuple[str, ...]:
-    """Sentences, those first that are the most likely to hide the cause."""
+    """Sentences, those first that are the most likely to hide the cause.
+
+    `is_crowded` where its hosts have said more around the failure than is read.
+    """
     found = [
-        *_silent(operation, window, asking, skews),
-        *_gaps(operation, window, asking.lines, skews),
+        *_looked_at(_silent(operation, window, asking, skews), "which hosts were silent"),
+        *_looked_at(_missing(operation, window, asking, skews), "which lines are missing"),
         *_missing_stages(operation, ladder),
         *_skewed(skews),
         *_cut(operation, gathered, asking.time),
+        *_crowded(is_crowded=is_crowded),
         *_flagged(operation),
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _looked_at(sentences: Iterator[str], what: str) -> Iterator[str]:
+    """As far as there is time: what is known of the failure is told all the same."""
+    try:
+        yield from sentences
+    except SearchError:
+        yield f"{what} was not looked at to the end: the time was up"
 
 
 def _silent(operation: Operation, window: Window, asking: Asking, skews: Skews) -> Iterator[str]:
@@ -84,36 +99,23 @@ def _silent(operation: Operation, window: Window, asking: Asking, skews: Skews) 
         silent_since = skews.corrected(last).time
         if silent_since < window.until - SILENT:
             yield f"host {host} is silent since {_at(silent_since)}, which is before the end of this"
+        elif not _has_spoken(host, window.shifted(skews.of(host)), asking.lines):
+            begin, end = _at(window.since - SILENT), _at(window.until + SILENT)
+            yield f"host {host} has no line from {begin} to {end}, though it has others"
         elif asking.time.until is None and last.observed < asking.now - SILENT:
             quiet.append(f"host {host} since {_at(silent_since)}")
     if quiet:
         yield f"nothing has been heard of {', '.join(quiet)}: what has happened there by now no line tells"
 
 
-def _gaps(operation: Operation, window: Window, lines: Lines, skews: Skews) -> Iterator[str]:
+def _has_spoken(host: str, window: Window, lines: Lines) -> bool:
+    around = replace(window, since=window.since - SILENT, until=window.until + SILENT)
+    return last_seen(host, window.arrived, lines, around.where) is not None
+
+
+def _missing(operation: Operation, window: Window, asking: Asking, skews: Skews) -> Iterator[str]:
     for host in operation.all_hosts:
-        found, is_cut = numbered(host, window.shifted(skews.of(host)), lines)
-        if is_cut:
-            yield f"host {host} has too many lines in this time: whether some are missing was not looked at"
-        runs: dict[str, list[int]] = {}
-        for line in found:
-            if line.host_start is not None and line.sequence is not None:
-                runs.setdefault(line.host_start, []).append(line.sequence)
-        for run, numbers in runs.items():
-            gaps = [] if is_cut else _missing(sorted(set(numbers)))
-            shown = ", ".join(f"{first}-{last}" if first != last else str(first) for first, last in gaps[:MAX_GAPS])
-            more = f" and {len(gaps) - MAX_GAPS} more gaps" if len(gaps) > MAX_GAPS else ""
-            if gaps:
-                yield f"of host {host} lines {shown}{more} are missing (run {run}): `cloud log backfill` may find them"
-        if len(runs) > 1:
-            yield (
-                f"rsyslogd of host {host} was started again in this time: "
-                "whether the last lines of its run before are here is not known until that run is closed"
-            )
-
-
-def _missing(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    return [(before + 1, after - 1) for before, after in pairwise(numbers) if after - before > 1]
+        yield from missing(Looked(host, window.shifted(skews.of(host)), asking.lines, asking.accounts))
 
 
 def _missing_stages(operation: Operation, ladder: Sequence[Stage]) -> Iterator[str]:
@@ -143,12 +145,21 @@ def _skewed(skews: Skews) -> Iterator[str]:
 
 
 def _cut(operation: Operation, gathered: Gathered, time: TimeRange) -> Iterator[str]:
-    if gathered.is_cut:
-        yield "there are more lines than are read: what was before the oldest of these is not here"
+    if (cut := gathered.cut) is not None:
+        less = "" if cut.telling_since is None else f", and of those none before {_at(cut.telling_since)}"
+        yield (
+            "there are more lines of it than are read: "
+            f"of what came before {_at(cut.whole_since)} only events, warnings and errors are here{less}"
+        )
     if time.since is not None and operation.lines[0].observed - time.since < timedelta(seconds=60):
         yield f"the time range begins at {_at(time.since)}: what was before that is not looked at"
     if time.until is not None and time.until - operation.lines[-1].observed < timedelta(seconds=60):
         yield f"the time range ends at {_at(time.until)}: what came after that is not looked at"
+
+
+def _crowded(*, is_crowded: bool) -> Iterator[str]:
+    if is_crowded:
+        yield "its hosts have said more around the failure than is read: the oldest of that was not looked at"
 
 
 def _flagged(operation: Operation) -> Iterator[str]:

@@ -72,6 +72,8 @@ LANDMARKS: Sequence[Landmark] = (
     _landmark(r"\AInstance failed block device setup", BUILD, "image", FAILED, Side.DESTINATION),
     _landmark(r"\AInstance failed to spawn", BUILD, "spawn", FAILED, Side.DESTINATION),
     _landmark(r"\AInstance spawned successfully", BUILD, "spawn", COMPLETED, Side.DESTINATION),
+    _landmark(r"\ATook [\d.]+ seconds to build instance", BUILD, "spawn", COMPLETED, Side.DESTINATION),
+    _landmark(r"\ACreating image\Z", None, "spawn", STARTED),
     _landmark(r"Insufficient compute resources", None, "claim", FAILED),
     _landmark(r"\AAttempting claim", None, "claim", STARTED),
     _landmark(r"\AClaim successful", None, "claim", COMPLETED),
@@ -89,6 +91,23 @@ def landmark_of(line: Line) -> Landmark | None:
         if is_told and landmark.pattern.search(line.message):
             return landmark
     return None
+
+
+_DELETION = "Terminating instance"
+_DELETED = re.compile(
+    r"\ATook [\d.]+ seconds to (?:destroy the instance on the hypervisor|deallocate network for instance)"
+    r"|\ADeletion of \S+ complete"
+)
+
+
+def is_deletion(line: Line) -> bool:
+    """Whether it says that a host begins to delete its instance."""
+    return line.is_classic and line.message.startswith(_DELETION)
+
+
+def is_deleted(line: Line) -> bool:
+    """Whether it says that a deletion has come to its end."""
+    return line.is_classic and _DELETED.match(line.message) is not None
 
 
 _DESTINATIONS = (

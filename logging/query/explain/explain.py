@@ -14,15 +14,16 @@ from cloud.logs.query.explain.causes import Place, causes_of, own_causes
 from cloud.logs.query.explain.explanation import Explanation, KnownCause, found_causes
 from cloud.logs.query.explain.gather import Gathered, Window, around, arrival_of, gather, last_seen
 from cloud.logs.query.explain.identity import NotFoundError, Subject, names_of, resolve
-from cloud.logs.query.explain.ladder import Outcome, Stage, failures_of, ladder_of
+from cloud.logs.query.explain.ladder import Outcome, Stage, failures_of, ladder_of, refusals_of
 from cloud.logs.query.explain.lines import Line, Lines
+from cloud.logs.query.explain.missing import Accounts, NoAccounts
 from cloud.logs.query.explain.operation import Ending, Operation
 from cloud.logs.query.explain.operations import operations_of
 from cloud.logs.query.explain.places import Side
 from cloud.logs.query.explain.showing import known_cause, names_in_short, other_of, rung_of, shown_failure
 from cloud.logs.query.explain.subject import Kind
 from cloud.logs.query.explain.suspects import Found, Suspect, first_error
-from cloud.logs.query.explain.whereabouts import position_of
+from cloud.logs.query.explain.whereabouts.position import position_of
 from cloud.logs.query.time_range import TimeRange
 
 BEFORE, BEHIND = timedelta(seconds=10), timedelta(seconds=10)
@@ -41,6 +42,7 @@ def explain(
     since: datetime | None = None,
     until: datetime | None = None,
     catalogue: Catalogue | None = None,
+    accounts: Accounts | None = None,
 ) -> Explanation:
     """SubjectError for what nobody can ask about, NotFoundError where lines know of no such thing, or of several."""
     time = TimeRange(since, until)
@@ -52,7 +54,7 @@ def explain(
     about = [each for each in operations if _is_about(each, found)]
     if not about:
         raise NotFoundError(f"cannot explain {subject}: its lines tell of no procedure, and of no error")
-    asking = Asking(lines, time, now)
+    asking = Asking(lines, time, now, accounts or NoAccounts())
     return _Case(subject, found, gathered, operations, about, asking, catalogue or shipped()).explanation()
 
 
@@ -94,7 +96,7 @@ class _Case:
         chosen = failures[0] if failures else None
         window = _window(operation, chosen[0] if chosen else None)
         skews = self._skews(operation)
-        nearby = self._nearby(operation, window, skews)
+        nearby, is_crowded = self._nearby(operation, window, skews)
         hosts = operation.hosts
         causes: list[KnownCause] = []
         if chosen is not None:
@@ -126,7 +128,7 @@ class _Case:
             earlier_failures=tuple(shown_failure(*each) for each in failures[1:]),
             position=position_of(own, self._gathered.lines),
             ladder=tuple(map(rung_of, ladder)),
-            not_seen=not_seen(operation, ladder, self._gathered, skews, window, self._asking),
+            not_seen=not_seen(operation, ladder, self._gathered, skews, window, self._asking, is_crowded=is_crowded),
             others=tuple(other_of(each) for each in self._about if each is not operation)[-MAX_OTHERS:],
         )
 
@@ -135,16 +137,21 @@ class _Case:
         found = (last_seen(host, self._asking.time, self._asking.lines) for host in operation.all_hosts)
         return skews_of([*self._gathered.lines, *(line for line in found if line is not None)])
 
-    def _nearby(self, operation: Operation, window: Window, skews: Skews) -> list[Line]:
-        """What its hosts said around the failure; those whose clocks are off are asked for other times."""
+    def _nearby(self, operation: Operation, window: Window, skews: Skews) -> tuple[list[Line], bool]:
+        """What its hosts said around the failure, and whether there is more than is read.
+
+        Those whose clocks are off are asked for other times.
+        """
         by_skew: dict[timedelta, list[str]] = {}
         for host in operation.all_hosts:
             by_skew.setdefault(skews.of(host), []).append(host)
         found: list[Line] = []
+        is_cut = False
         for skew, hosts in by_skew.items():
-            lines, _ = around(hosts, window.shifted(skew), self._asking.lines)
+            lines, is_more = around(hosts, window.shifted(skew), self._asking.lines)
+            is_cut = is_cut or is_more
             found += map(skews.corrected, lines)
-        return found
+        return found, is_cut
 
     def _chosen(self) -> Operation:
         """The last that failed, or was given up; where none was, the last."""
@@ -169,7 +176,7 @@ class _Case:
         first = stages[-1]
         if first.step in _ELSEWHERE and len(stages) > 1:
             first = next((stage for stage in stages if stage.step not in _ELSEWHERE), first)
-        for stage in [first, *(each for each in stages if each is not first)]:
+        for stage in [first, *(each for each in stages if each is not first), *refusals_of(ladder)]:
             found = self._first_error(operation, stage, stage.failed)
             if found is not None:
                 yield stage, found

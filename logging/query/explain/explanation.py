@@ -95,6 +95,10 @@ class Position:
     is_safe: bool | None
     """Whether exactly one host has it; None where lines do not show that."""
     reason: str
+    copies: tuple[str, ...] = ()
+    """What hosts may have of it beside that, in sentences."""
+    doctor: tuple[str, ...] = ()
+    """The kinds of findings by which `cloud doctor` would tell of it, should it be so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""From a subject to its lines, and to those of the hosts around a failure: what is read, and its bounds."""
+"""From a subject to its lines, and to those of the hosts around a failure: what is read, and its bounds.
+
+Of more lines than are read the newest are taken, and of the older ones those that tell most.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,20 +29,35 @@ SYSTEM_SERVICES = ("kernel", "libvirtd", "qemu", "virtlogd", "rsyslogd")
 _TOLD_EVENTS = ("service.start", "service.stop", "service.up", "service.down", "rpc.timeout")
 
 
+_TELLING = Where(
+    "(event IS NOT NULL OR severity <= 4 OR message = 'migration ended'"
+    r" OR (level IS NULL AND regexp_matches(message, '^[^\[]{0,80} (CRITICAL|ERROR|TRACE|WARNING|AUDIT) ')))"
+)
+"""What tells how a procedure went, or what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """There are more lines than are read."""
+
+    whole_since: datetime
+    """Of those that arrived before it only what tells most is here."""
+    telling_since: datetime | None
+    """And of that nothing before this moment; None where all of it is here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Lines of the subject in order of time; `is_cut` where there are more than are read."""
+    """Lines of the subject in order of time."""
 
     lines: Sequence[Line]
     instances: tuple[str, ...]
-    is_cut: bool
+    cut: Cut | None
 
 
 def gather(subject: Subject, lines: Lines, time: TimeRange) -> Gathered:
     """All lines of the subject, and of what it leads to: a migration's instance, the requests of its procedures."""
-    rows = lines.find(subject.where(), time, MAX_LINES)
-    is_cut = len(rows) >= MAX_LINES
-    found = [line_of(row) for row in rows]
+    found, first_cut = _read(subject.where(), time, lines)
     instances = _ids([line.instance for line in found])
     if subject.kind is Kind.INSTANCE:
         instances = (subject.id,)
@@ -48,9 +66,24 @@ def gather(subject: Subject, lines: Lines, time: TimeRange) -> Gathered:
     wanted = [among("migration", migrations), among("request_id", requests)]
     if subject.kind is not Kind.REQUEST or len(instances) <= MAX_FOLLOWED:
         wanted.append(among("instance", instances))
-    more = lines.find(either(*wanted), time, MAX_LINES)
-    everything = [*found, *map(line_of, more)]
-    return Gathered(_whole(everything, lines), instances, is_cut or len(more) >= MAX_LINES)
+    more, second_cut = _read(either(*wanted), time, lines)
+    cuts = [cut for cut in (first_cut, second_cut) if cut is not None]
+    cut = max(cuts, key=lambda each: each.whole_since, default=None)
+    return Gathered(_whole([*found, *more], lines), instances, cut)
+
+
+def _read(where: Where, time: TimeRange, lines: Lines) -> tuple[list[Line], Cut | None]:
+    found = lines.newest(where, time, MAX_LINES)
+    newest = [line_of(row) for row in found.rows]
+    if not (found.is_full or len(newest) >= MAX_LINES):
+        return newest, None
+    older = lines.newest(where.and_(_TELLING), time, MAX_LINES)
+    telling = [line_of(row) for row in older.rows]
+    is_cut = older.is_full or len(telling) >= MAX_LINES
+    first = min(line.observed for line in newest)
+    since = min((line.observed for line in telling), default=first) if is_cut else None
+    both = {line.row_id: line for line in (*newest, *telling)}
+    return list(both.values()), Cut(first, since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +119,21 @@ def around(hosts: Sequence[str], window: Window, lines: Lines) -> tuple[Sequence
         {**among("app_name", SYSTEM_SERVICES).parameters, **among("event", _TOLD_EVENTS).parameters},
     )
     where = among("hostname", list(hosts)[:MAX_HOSTS]).and_(matters).and_(window.where)
-    rows = lines.find(where, window.arrived, MAX_LINES)
-    return entries_of(map(line_of, rows)), len(rows) >= MAX_LINES
+    found = lines.newest(where, window.arrived, MAX_LINES)
+    return entries_of(map(line_of, found.rows)), found.is_full or len(found.rows) >= MAX_LINES
 
 
 def numbered(host: str, window: Window, lines: Lines) -> tuple[Sequence[Line], bool]:
     """The lines that a host has numbered then, and whether there were more."""
     where = among("hostname", [host]).and_(Where("sequence IS NOT NULL")).and_(window.where)
-    rows = lines.find(where, window.arrived, MAX_LINES)
-    return [line_of(row) for row in rows], len(rows) >= MAX_LINES
+    found = lines.newest(where, window.arrived, MAX_LINES)
+    return [line_of(row) for row in found.rows], found.is_full or len(found.rows) >= MAX_LINES
 
 
-def last_seen(host: str, time: TimeRange, lines: Lines) -> Line | None:
-    """The line of a host that arrived last."""
-    rows = lines.find(among("hostname", [host]), time, 1)
+def last_seen(host: str, time: TimeRange, lines: Lines, where: Where | None = None) -> Line | None:
+    """The line of a host that arrived last, of those that `where` wants."""
+    wanted = among("hostname", [host]).and_(where or Where())
+    rows = lines.newest(wanted, time, 1).rows
     return line_of(rows[-1]) if rows else None
 
 
@@ -111,7 +145,7 @@ def _whole(found: Sequence[Line], lines: Lines) -> Sequence[Line]:
         window = Window(since, until, arrival_of(errors))
         plain = Where("(level IS NULL OR level IN ('TRACE', 'ERROR'))")
         where = among("hostname", hosts).and_(plain).and_(window.where)
-        beside += map(line_of, lines.find(where, window.arrived, MAX_LINES))
+        beside += map(line_of, lines.newest(where, window.arrived, MAX_LINES).rows)
     known = {line.row_id for line in found}
     ids = {line.row_id: line for line in [*found, *beside]}
     joined = entries_of(ids.values())

@@ -102,12 +102,12 @@ def _of_uuid(uuid: str, lines: Lines, time: TimeRange) -> Subject:
         (Kind.MIGRATION, "migration", uuid),
         (Kind.REQUEST, "request_id", f"req-{uuid}"),
     ):
-        if lines.find(among(column, [value]), time, 1):
+        if lines.newest(among(column, [value]), time, 1).rows:
             return Subject(kind, value)
-    for row in lines.find(has_field("migration_uuid", uuid), time, 1):
+    for row in lines.newest(has_field("migration_uuid", uuid), time, 1).rows:
         if "migration" in row:
             return Subject(Kind.MIGRATION, row["migration"])
-    if lines.find(has_text(uuid), time, 1):
+    if lines.newest(has_text(uuid), time, 1).rows:
         return Subject(Kind.INSTANCE, uuid, "taken for an instance that lines name, but carry in no field", True)
     raise NotFoundError(f"cannot explain {uuid}: no line of this time has it")
 
@@ -115,7 +115,7 @@ def _of_uuid(uuid: str, lines: Lines, time: TimeRange) -> Subject:
 def _of_number(forms: Forms, lines: Lines, time: TimeRange) -> Subject:
     """A migration's id, in the first place."""
     number = forms.number or 0
-    is_migration = bool(lines.find(among("migration", [str(number)]), time, 1))
+    is_migration = bool(lines.newest(among("migration", [str(number)]), time, 1).rows)
     instances = _of_instance_id(number, lines, time)
     if is_migration:
         other = f"; instance {instances[0]} has that number, too: ask for {ec2_id(number)}" if instances else ""
@@ -131,7 +131,7 @@ def _of_instance_id(number: int, lines: Lines, time: TimeRange) -> list[str]:
     """The uuids of instances that lines know by that id, or by the name that hypervisors make of it."""
     by_field = has_field("instance_id", str(number))
     name = domain_name(number)
-    found = [line_of(row) for row in lines.find(either(by_field, has_text(name)), time, MAX_LINES)]
+    found = [line_of(row) for row in lines.newest(either(by_field, has_text(name)), time, MAX_LINES).rows]
     uuids: dict[str, None] = {}
     for line in found:
         if line.fields.get("instance_id") == number and line.instance is not None:
@@ -159,12 +159,12 @@ def _only(name: str, line: Line) -> bool:
 def _of_name(text: str, lines: Lines, time: TimeRange) -> Subject:
     """By what its owner called it: in fields of its build, or where nova has written an instance out."""
     uuids: dict[str, None] = {}
-    for row in lines.find(either(*(has_field(name, text) for name in _NAME_FIELDS)), time, MAX_LINES):
+    for row in lines.newest(either(*(has_field(name, text) for name in _NAME_FIELDS)), time, MAX_LINES).rows:
         if "instance" in row:
             uuids[row["instance"]] = None
     if not uuids:
         dumped = re.compile(rf"(?:\bdisplay_name=|'display_name': u?){re.escape(repr(text))}")
-        for line in map(line_of, lines.find(has_text(text), time, MAX_LINES)):
+        for line in map(line_of, lines.newest(has_text(text), time, MAX_LINES).rows):
             if dumped.search(line.text):
                 said = {first or second for first, second in _DUMPED.findall(line.text)} or {line.instance or ""}
                 uuids |= dict.fromkeys(said - {""}) if len(said) == 1 else {}
@@ -185,7 +185,7 @@ def _values(lines: Lines, time: TimeRange, where: Where, column: str) -> list[st
     found: list[str] = []
     while len(found) <= MAX_CHOICES:
         wanted = where.and_(Where(f"NOT ({among(column, found).sql})", among(column, found).parameters))
-        rows = lines.find(wanted, time, 1)
+        rows = lines.newest(wanted, time, 1).rows
         if not rows:
             break
         found.append(rows[0][column])

@@ -11,6 +11,7 @@ from cloud.logs.query.explain.operation import Mark, Operation
 from cloud.logs.query.explain.places import PATHS, SIDES, Side
 
 ROLLBACK = "rollback"
+_REFUSED = "host is refused, another one is tried"
 
 
 class Outcome(StrEnum):
@@ -18,6 +19,8 @@ class Outcome(StrEnum):
 
     COMPLETED = "completed"
     FAILED = "failed"
+    REFUSED = "refused"
+    """A host has refused it, and another one was tried."""
     OPEN = "no end seen"
     CUT_OFF = "cut off"
     """It began, no line tells its end, and it was taken up again."""
@@ -72,6 +75,11 @@ def failures_of(ladder: Sequence[Stage]) -> list[Stage]:
     return [stage for stage in ladder if stage.outcome is Outcome.FAILED and stage.step != ROLLBACK]
 
 
+def refusals_of(ladder: Sequence[Stage]) -> list[Stage]:
+    """Those that hosts have refused, in order."""
+    return [stage for stage in ladder if stage.outcome is Outcome.REFUSED]
+
+
 class _Hosts:
     """Which host is which side, as far as lines have told up to now."""
 
@@ -120,6 +128,10 @@ def _take(stages: list[Stage], mark: Mark, hosts: _Hosts) -> None:
         stages.append(current)
         number = len(stages) - 1
     stages[number] = _heard(current, mark, named)
+    if mark.suffix == PROGRESS and mark.line.message == _REFUSED:
+        refused = stages[number]
+        stages[number] = replace(refused, outcome=Outcome.REFUSED, ended=mark.line.time, failed=mark.line)
+        stages.append(Stage(mark.step, Outcome.OPEN, refused.attempt + 1, side, began=mark.line.time))
 
 
 def _heard(stage: Stage, mark: Mark, hosts: tuple[str, ...]) -> Stage:

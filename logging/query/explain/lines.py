@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.events import RPC_TIMEOUT
+from cloud.logs.query.search import FoundRows
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
 
@@ -36,8 +37,8 @@ _TIME_BEFORE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\+0000: \d+: (?
 class Lines(Protocol):
     """Where lines come from."""
 
-    def find(self, where: Where, time: TimeRange, limit: int) -> list[dict[str, Any]]:
-        """Rows as the API gives them, oldest first, at most `limit`."""
+    def newest(self, where: Where, time: TimeRange, limit: int) -> FoundRows:
+        """Rows as the API gives them, at most `limit`, and fewer where they are very long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Line:
     """Plain text in the format of nova's log files, or going on with such."""
     has_context: bool = False
     """Of a classic line: whether it has brackets with a request or a minus, which lines of a traceback have not."""
+    has_user: bool = False
+    """Whether somebody has asked for it: a periodic task has a request of its own, but no user."""
 
     @property
     def error(self) -> str:
@@ -125,6 +128,7 @@ def line_of(row: Mapping[str, Any]) -> Line:
         has_time="timestamp" in row,
         is_classic="replay" in fields,
         has_context="replay" in fields and row.get("request_id") is not None,
+        has_user=row.get("user") is not None or row.get("project") is not None,
     )
     return line if logger is not None and level is not None else _read_text(line)
 
@@ -150,4 +154,10 @@ def _read_text(line: Line) -> Line:
         instance=line.instance or found["instance"],
         is_classic=True,
         has_context=found["context"] is not None,
+        has_user=line.has_user or _has_user(found["context"] or ""),
     )
+
+
+def _has_user(context: str) -> bool:
+    """Of `req-... user project`, which has minuses or None in place of those that are not known."""
+    return any(word not in ("-", "None") and not word.startswith("req-") for word in context.split())

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from cloud.logs.events import BUILD, FAILED, PROCEDURES, STARTED, SUFFIXES, Procedure
-from cloud.logs.query.explain.classic import destination_of, landmark_of
+from cloud.logs.query.explain.classic import destination_of, is_deleted, is_deletion, landmark_of
 from cloud.logs.query.explain.lines import ERR, Line
 from cloud.logs.query.explain.places import Side
 
@@ -57,7 +57,13 @@ class Operation:
     def name(self) -> str:
         """In a word, by its type where a field has it."""
         said = self.field("type")
-        return str(said or (self.procedure.name if self.procedure else "request"))
+        otherwise = "deletion" if self.is_deletion else "request"
+        return str(said or (self.procedure.name if self.procedure else otherwise))
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether a classic host has deleted its instance by it: the vocabulary has no such procedure."""
+        return self.procedure is None and any(map(is_deletion, self.lines))
 
     @property
     def began(self) -> datetime:
@@ -109,6 +115,8 @@ class Operation:
     def _classic_ending(self) -> Ending:
         if any(mark.suffix == FAILED for mark in self.marks) or any(line.severity <= ERR for line in self.lines):
             return Ending.FAILED
+        if self.is_deletion:
+            return Ending.COMPLETED if any(map(is_deleted, self.lines)) else Ending.UNKNOWN
         last = self.marks[-1] if self.marks else None
         done = last is not None and (last.step, last.suffix) in (("post", "completed"), ("spawn", "completed"))
         return Ending.COMPLETED if done else Ending.UNKNOWN

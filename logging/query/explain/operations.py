@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from cloud.logs.events import BUILD, MIGRATION, Procedure
-from cloud.logs.query.explain.lines import Line
+from cloud.logs.query.explain.classic import is_deletion
+from cloud.logs.query.explain.lines import WARNING, Line
 from cloud.logs.query.explain.operation import AROUND, Mark, Operation, mark_of
 
 _Told = tuple[Procedure | None, Mark]
@@ -63,46 +65,73 @@ def _of_events(told: Sequence[_Told], lines: Sequence[Line]) -> Operation:
     return Operation(procedure, migration, instance, [line for line in lines if is_of_it(line)], marks)
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Lines of one request about one instance, in order of time; without an instance where none of them has one."""
+
+    request: str
+    instance: str | None
+    lines: Sequence[Line]
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether lines without a request may be of it: those of a periodic task, which nobody asked for, are not."""
+        return any(line.has_user or line.severity <= WARNING or mark_of(line) is not None for line in self.lines)
+
+
 def _of_requests(lines: Sequence[Line]) -> list[Operation]:
     """Classic lines, and requests without events. Lines without a request are of the one that is under way."""
-    requests = list(dict.fromkeys(line.request_id for line in lines if line.request_id is not None))
+    groups = _groups(lines)
     found: list[Operation] = []
-    spans = {
-        request: (times[0], times[-1])
-        for request in requests
-        if (times := [line.time for line in lines if line.request_id == request])
-    }
-    for request in requests:
-        begin, end = spans[request]
-        later = [first for other, (first, _) in spans.items() if other != request and first > begin]
+    for group in groups:
+        begin, end = group.lines[0].time, group.lines[-1].time
+        later = [other.lines[0].time for other in groups if other.request != group.request and other.takes_others]
         until = min([end + AROUND, *(first for first in later if first > end)])
-        own = [line for line in lines if line.request_id == request]
-        instances = {line.instance for line in own} - {None}
-        own += [
-            line
-            for line in lines
-            if line.request_id is None
-            and begin <= line.time <= until
-            and (line.instance is None or line.instance in instances)
-        ]
+        own = list(group.lines)
+        if group.takes_others:
+            own += [
+                line
+                for line in lines
+                if line.request_id is None and begin <= line.time <= until and line.instance in (None, group.instance)
+            ]
         own.sort(key=lambda line: (line.time, line.row_id))
-        found += _of_request(own, instances)
-    if not requests and lines:
-        found += _of_request(list(lines), {line.instance for line in lines} - {None})
+        found += _of_request(own, group.instance)
+    if not groups and lines:
+        instances = {line.instance for line in lines} - {None}
+        found += _of_request(list(lines), instances.pop() if len(instances) == 1 else None)
     return found
 
 
-def _of_request(lines: Sequence[Line], instances: set[str | None]) -> list[Operation]:
+def _groups(lines: Sequence[Line]) -> list[_Group]:
+    """What a request says of no instance is of each of its instances, where that has lines that tell of a step."""
+    by_request: dict[str, list[Line]] = {}
+    for line in lines:
+        if line.request_id is not None:
+            by_request.setdefault(line.request_id, []).append(line)
+    found: list[_Group] = []
+    for request, own in by_request.items():
+        instances = list(dict.fromkeys(line.instance for line in own if line.instance is not None))
+        if len(instances) < 2:
+            found.append(_Group(request, instances[0] if instances else None, own))
+            continue
+        for instance in instances:
+            about = [line for line in own if line.instance == instance]
+            if any(mark_of(line) is not None for line in about):
+                about = [line for line in own if line.instance in (None, instance)]
+            found.append(_Group(request, instance, about))
+    return found
+
+
+def _of_request(lines: Sequence[Line], instance: str | None) -> list[Operation]:
     told = [found for line in lines if (found := mark_of(line)) is not None]
     votes = Counter(procedure.name for procedure, _ in told if procedure is not None)
     procedure = None
     if votes:
         name = MIGRATION.name if MIGRATION.name in votes else votes.most_common(1)[0][0]
         procedure = next(each for each, _ in told if each is not None and each.name == name)
-    elif not any(line.severity <= 4 for line in lines) and not told:
+    elif not told and not any(line.severity <= WARNING or is_deletion(line) for line in lines):
         return []
     marks = [
         mark for each, mark in told if each in (None, procedure) and (procedure is None or mark.step in procedure.steps)
     ]
-    instance = next(iter(instances)) if len(instances) == 1 else None
     return [Operation(procedure, None, instance, lines, marks)]

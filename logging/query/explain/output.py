@@ -3,18 +3,33 @@
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+
+from cloud.logs.query.explain.sentences import (
+    Values,
+    beside,
+    facts,
+    headline,
+    in_short,
+    moment,
+    named_cause,
+    other_procedure,
+    source,
+    verdict,
+    where_it_is,
+)
 
 MIN_WIDTH, MAX_WIDTH = 80, 120
 _INDENT = 2
 _BOLD, _RED, _GREEN, _YELLOW, _DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
-_OUTCOMES: Mapping[str, str] = {"failed": _RED, "completed": _GREEN, "cut off": _YELLOW, "no end seen": _YELLOW}
-_SAFE: Mapping[bool | None, str] = {True: "safe", False: "not safe", None: "whether it is safe is not known"}
+_OUTCOMES: Mapping[str, str] = {
+    "failed": _RED,
+    "completed": _GREEN,
+    "refused": _YELLOW,
+    "cut off": _YELLOW,
+    "no end seen": _YELLOW,
+}
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|])")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-Values = Mapping[str, Any]
 
 
 def as_text(found: Values, *, width: int = 100, colour: bool = False) -> str:
@@ -34,23 +49,27 @@ class _Text:
 
     def lines(self, found: Values) -> Iterator[str]:
         """From the conclusion to what it was drawn from."""
-        yield from self._wrapped(_headline(found), 0, _BOLD)
-        for line in _facts(found):
+        yield from self._wrapped(headline(found), 0, _BOLD)
+        for line in in_short(found):
+            yield from self._wrapped(line)
+        for line in facts(found):
             yield from self._wrapped(line)
         yield from self._why(found)
         yield from self._failures(found)
         if position := found["position"]:
             yield from self._head("WHERE IT IS")
-            yield from self._wrapped(_where(position))
+            yield from self._wrapped(where_it_is(position))
+            for line in beside(position):
+                yield from self._wrapped(line)
         yield from self._ladder(found["ladder"])
         yield from self._list("NOT SEEN", found["not_seen"])
-        yield from self._list("ALSO", [_other(each) for each in found["others"]])
+        yield from self._list("ALSO", [other_procedure(each) for each in found["others"]])
 
     def _why(self, found: Values) -> Iterator[str]:
         yield from self._head("WHY")
-        yield from self._wrapped(_verdict(found), 1, _YELLOW if found["verdict"] != "known" else _PLAIN)
+        yield from self._wrapped(verdict(found), 1, _YELLOW if found["verdict"] != "known" else _PLAIN)
         for cause in found["causes"]:
-            yield from self._wrapped(_cause(cause), 1, _BOLD)
+            yield from self._wrapped(named_cause(cause), 1, _BOLD)
             yield from self._wrapped(cause["meaning"])
             yield from self._items("check", cause["check"])
             yield from self._items("do", cause["remedy"])
@@ -116,12 +135,13 @@ class _Text:
 
 
 def _markdown(found: Values) -> Iterator[str]:
-    yield f"# {_escaped(_headline(found))}"
+    yield f"# {_escaped(headline(found))}"
     yield ""
-    yield from (f"- {_escaped(line)}" for line in _facts(found))
-    yield from ("", "## Why", "", _escaped(_verdict(found)))
+    yield from (f"- {_escaped(line)}" for line in in_short(found))
+    yield from (f"- {_escaped(line)}" for line in facts(found))
+    yield from ("", "## Why", "", _escaped(verdict(found)))
     for cause in found["causes"]:
-        yield from ("", f"**{_escaped(_cause(cause))}**", "", _escaped(cause["meaning"]))
+        yield from ("", f"**{_escaped(named_cause(cause))}**", "", _escaped(cause["meaning"]))
         for title, items in (("Check", cause["check"]), ("Do", cause["remedy"])):
             yield from ("", f"{title}:", "", *(f"- {_but_code(item)}" for item in items))
     if failure := found["failure"]:
@@ -132,7 +152,9 @@ def _markdown(found: Values) -> Iterator[str]:
         for other in found["earlier_failures"]:
             yield from ("", _escaped(f"Another attempt failed at step {other['step']}: {other['error']}"))
     if position := found["position"]:
-        yield from ("", "## Where it is", "", _escaped(_where(position)))
+        yield from ("", "## Where it is", "", _escaped(where_it_is(position)))
+        for line in beside(position):
+            yield from ("", _escaped(line))
     if found["ladder"]:
         yield from (
             "",
@@ -146,70 +168,16 @@ def _markdown(found: Values) -> Iterator[str]:
             step = f"{rung['attempt']}. {rung['step']}" if rung["attempt"] > 1 else rung["step"]
             cells = (step, _hosts(rung), _clock(rung["began"]), _took(rung["took_s"]), outcome)
             yield f"| {' | '.join(map(_escaped, cells))} |"
-    for title, items in (("Not seen", found["not_seen"]), ("Also", [_other(each) for each in found["others"]])):
+    for title, items in (
+        ("Not seen", found["not_seen"]),
+        ("Also", [other_procedure(each) for each in found["others"]]),
+    ):
         if items:
             yield from ("", f"## {title}", "", *(f"- {_escaped(item)}" for item in items))
 
 
-def _headline(found: Values) -> str:
-    name = f"{found['procedure']} {found['migration']}" if found["migration"] else found["procedure"]
-    instance = f" of instance {found['instance']}" if found["instance"] else ""
-    names = f" ({', '.join(found['instance_names'])})" if found["instance_names"] else ""
-    step = f" at step {found['failure']['step']}" if found["failure"] and found["failure"]["step"] else ""
-    endings = {
-        "failed": "failed",
-        "completed": "was completed",
-        "cancelled": "was given up",
-        "unknown": "has no end in these lines",
-    }
-    return f"{name}{instance}{names} {endings[found['ending']]}{step}"
-
-
-def _facts(found: Values) -> Iterator[str]:
-    taken = f"{found['asked']} is taken for {found['kind']} {found['id']}"
-    yield taken if not found["note"] else f"{taken}: {found['note']}"
-    if found["source"] or found["destination"]:
-        yield f"from host {found['source'] or '(none)'} to host {found['destination'] or '(none yet)'}"
-    yield f"{_moment(found['began'])} to {_moment(found['ended'])} UTC"
-    if found["requests"]:
-        yield f"requested by {', '.join(found['requests'])}"
-
-
-def _verdict(found: Values) -> str:
-    first = found["failure"] and found["failure"]["error"]
-    sentences = {
-        "known": "The cause is known.",
-        "unclear": "Several known causes fit; the lines do not show which one it is.",
-        "unknown": f"The cause is unknown: no known one fits. The first error is: {first}",
-        "no failure": "No line tells of a failure.",
-    }
-    return sentences[found["verdict"]]
-
-
-def _cause(cause: Values) -> str:
-    likely = "" if cause["certainty"] == "certain" else f" ({cause['certainty']}: seen in {_source(cause['seen_in'])})"
-    return f"{cause['title']} [{cause['id']}]{likely}"
-
-
-def _where(position: Values) -> str:
-    certain = position["certainty"]
-    place = f"host {position['host']} ({certain})" if position["host"] else f"no host ({certain})"
-    if position["host"] is None and certain == "not known":
-        place = "not known"
-    return f"{place}; {_SAFE[position['is_safe']]}: {position['reason']}"
-
-
-def _other(other: Values) -> str:
-    name = f"{other['name']} {other['migration']}" if other["migration"] else other["name"]
-    return f"{name}, {_moment(other['began'])} UTC: {other['ending']}; {', '.join(other['requests'])}".rstrip("; ")
-
-
 def _quote(quote: Values) -> str:
-    return f"{_moment(quote['time'])} {_source(quote)} {quote['level'] or ''} {quote['text']}".replace("  ", " ")
-
-
-def _source(quote: Values) -> str:
-    return " ".join(filter(None, (quote["host"], quote["service"]))) or "-"
+    return f"{moment(quote['time'])} {source(quote)} {quote['level'] or ''} {quote['text']}".replace("  ", " ")
 
 
 def _hosts(rung: Values) -> str:
@@ -221,12 +189,8 @@ def _took(took_s: float | None) -> str:
     return "" if took_s is None else f"{took_s:.3f} s" if took_s < 100 else f"{took_s:.0f} s"
 
 
-def _moment(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
 def _clock(text: str | None) -> str:
-    return "" if text is None else _moment(text)[11:]
+    return "" if text is None else moment(text)[11:]
 
 
 def _clean(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Tests of columns that hold numbers for names: severities, facilities and flags as SQL."""
+"""Tests of columns that hold numbers for names: severities, facilities and flags as SQL.
+
+A value has the column's own type in SQL, or each row's would be made one of the value's.
+"""
 
 import re
 from collections.abc import Sequence
@@ -32,12 +35,15 @@ def severity_test(column: str, test: Test, parameters: Parameters) -> str:
     """By name or number; above a severity are the worse ones, as operators read it."""
     match test:
         case Text():
-            return f"{column} = {parameters.add(_severity(test))}"
+            return f"{column} = {parameters.add(_severity(test))}::UTINYINT"
         case Compare() | Between():
             comparisons = comparisons_of(test)
             check_ends([-_severity_in_order(value) for _, value in comparisons])
             return all_of(
-                [f"{column} {_WORSE[order]} {parameters.add(_severity(value))}" for order, value in comparisons]
+                [
+                    f"{column} {_WORSE[order]} {parameters.add(_severity(value))}::UTINYINT"
+                    for order, value in comparisons
+                ]
             )
         case _:
             return _coded_test(column, test, parameters, SEVERITIES, "severity")
@@ -67,14 +73,14 @@ def _coded_test(column: str, test: Test, parameters: Parameters, names: Sequence
         case Exists():
             return f"{column} IS NOT NULL"
         case Text(text) if text.lower() in names:
-            return f"{column} = {parameters.add(names.index(text.lower()))}"
+            return f"{column} = {parameters.add(names.index(text.lower()))}::UTINYINT"
         case Number(text) if text in map(str, range(len(names))):
-            return f"{column} = {parameters.add(int(text))}"
+            return f"{column} = {parameters.add(int(text))}::UTINYINT"
         case Wildcard(parts):
             pattern = "".join(_WILD[part] if isinstance(part, Wild) else re.escape(part.lower()) for part in parts)
             numbers = [number for number, name in enumerate(names) if re.fullmatch(pattern, name)]
             if numbers:
-                return f"{column} IN ({', '.join(parameters.add(number) for number in numbers)})"
+                return f"{column} IN ({', '.join(f'{parameters.add(number)}::UTINYINT' for number in numbers)})"
     raise UnfitTestError(f"expected a {what}: one of {', '.join(names)}", tuple(names))
 
 

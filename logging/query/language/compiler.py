@@ -7,6 +7,7 @@ from cloud.logs.query.language.anywhere import anywhere
 from cloud.logs.query.language.coded import facility_test, flags_test, severity_test
 from cloud.logs.query.language.json_fields import field_test, field_value
 from cloud.logs.query.language.names import COLUMNS, Kind, kind_of
+from cloud.logs.query.language.needs import need_of
 from cloud.logs.query.language.ordered import counter_test, time_test
 from cloud.logs.query.language.parameters import Parameters
 from cloud.logs.query.language.query import And, Condition, Name, Not, Or, QueryError, Term, Test
@@ -33,7 +34,7 @@ def compile_where(condition: Condition | None) -> Where:
     if condition is None:
         return Where()
     parameters = Parameters()
-    return Where(_condition(condition, parameters), parameters.values)
+    return Where(_condition(condition, parameters), parameters.values, need_of(condition))
 
 
 def compile_value(name: Name) -> Where:

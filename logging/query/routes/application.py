@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from cloud.logs.collector.hosts import Hosts
 from cloud.logs.collector.store import Store
 from cloud.logs.query.explain import api as explain_routes
+from cloud.logs.query.language.parser import parse
 from cloud.logs.query.routes import context, export, overview, search, stories
 from cloud.logs.query.routes import hosts as hosts_routes
 from cloud.logs.query.routes.readers import Readers
@@ -30,6 +31,7 @@ def add_questions(app: FastAPI, store: Store, hosts: Hosts) -> None:
     app.state.hosts = hosts
     app.state.search = Search(store)
     app.state.readers = Readers(WAIT_S)
+    parse("")  # makes the parser, which takes longer than a question that waits for it
     for router in ROUTERS:
         app.include_router(router)
     add_refusals(app)

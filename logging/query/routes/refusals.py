@@ -8,6 +8,7 @@ from cloud.logs.query.language.query import QueryError
 from cloud.logs.query.routes.cursor import CursorError
 from cloud.logs.query.routes.question import AbsentError
 from cloud.logs.query.routes.readers import BusyError
+from cloud.logs.query.saved.errors import SavedSearchError
 from cloud.logs.query.search import SearchError
 from cloud.logs.query.time_range import TimeError
 
@@ -35,6 +36,10 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(AbsentError)
     async def absent_error(_request: Request, exc: AbsentError) -> JSONResponse:
         return JSONResponse({"detail": str(exc), "code": "not_found"}, 404)
+
+    @app.exception_handler(SavedSearchError)
+    async def saved_search_error(_request: Request, exc: SavedSearchError) -> JSONResponse:
+        return JSONResponse({"detail": str(exc), "code": exc.code}, exc.status)
 
     @app.exception_handler(SearchError)
     async def search_error(_request: Request, exc: SearchError) -> JSONResponse:

@@ -148,7 +148,12 @@ async def the_time(since: Since = "7d", until: Until = None) -> TimeRange:
 TheTime = Annotated[TimeRange, Depends(the_time)]
 
 
-@router.get("/trace/{request_id}", response_model=TraceAnswer, dependencies=[Depends(allowed("lines:read"))])
+@router.get(
+    "/trace/{request_id}",
+    response_model=TraceAnswer,
+    responses={404: {"description": "There is no line of this request in that time."}},
+    dependencies=[Depends(allowed("lines:read"))],
+)
 async def trace(
     own: OwnLines,
     time: TheTime,
@@ -180,7 +185,12 @@ async def trace(
     return await readers.run(request, read)
 
 
-@router.get("/timeline/{instance}", response_model=TimelineAnswer, dependencies=[Depends(allowed("lines:read"))])
+@router.get(
+    "/timeline/{instance}",
+    response_model=TimelineAnswer,
+    responses={404: {"description": "No line of that time knows this instance."}},
+    dependencies=[Depends(allowed("lines:read"))],
+)
 async def timeline(
     own: OwnLines,
     time: TheTime,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import Gauge
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
@@ -16,6 +17,7 @@ from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.query.access.principal import allowed
 from cloud.logs.query.sql.order import MAX_DEADLINE_S, MAX_ROWS, Order
 from cloud.logs.query.sql.runner import Answer, Runner, SqlError, SqlGoneError
+from cloud.logs.query.sql.standing import Standing
 from cloud.logs.query.sql.statement import MAX_STATEMENT
 from cloud.logs.query.sql.unsealed import given
 
@@ -35,10 +37,10 @@ class Asked(BaseModel):
     deadline_s: Annotated[float, Field(gt=0, le=MAX_DEADLINE_S, description="How long it may take.")] = 10.0
 
 
-def sql_routes(store: DuckDbStore, upkeep: Upkeep) -> APIRouter:
+def sql_routes(store: DuckDbStore, upkeep: Upkeep, walls: Gauge) -> APIRouter:
     """For the running event loop. Members never: a statement cannot be narrowed to a project's lines."""
     router = APIRouter(prefix="/api/v1")
-    runner = Runner()
+    runner = Runner(Standing(walls).note)
 
     @router.post("/sql", dependencies=[Depends(allowed("sql:run"))])
     async def sql(request: Request, asked: Asked) -> Response:

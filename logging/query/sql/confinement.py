@@ -1,11 +1,16 @@
-"""What a process gives up for good before it runs what somebody typed."""
+"""What the process of a statement gives up for good before it runs what somebody typed: walls, each whole by itself."""
 
 import ctypes
-import os
-import resource
 import signal
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
+from cloud.logs.query.sql.walls import landlock, limits, system_calls
+from cloud.logs.query.sql.walls.errors import WallError
+
+LIMITS, LANDLOCK, SYSTEM_CALLS = "limits", "landlock", "system_calls"
+WALLS = (LIMITS, LANDLOCK, SYSTEM_CALLS)
+"""No namespaces: they would keep out what these do, and the collector's unit forbids to make any."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
@@ -18,23 +23,46 @@ def end_with_parent() -> None:
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def confine(memory_bytes: int, cpu_s: int) -> None:
-    """From here on no file is opened and no socket made, for want of a descriptor, none grows, and no process starts.
+class Confinement:
+    """In the order of its methods; a wall that this system has not is `missing`, and the others are put up."""
 
-    What is open stays so. Memory beyond `memory_bytes` more than now is refused, and `cpu_s` more of CPU end it.
-    """
-    pages = int(os.pread(_STATM, 100, 0).split()[0])
-    used_cpu_s = int(sum(os.times()[:2]))
-    limits = {
-        resource.RLIMIT_AS: pages * resource.getpagesize() + memory_bytes,
-        resource.RLIMIT_CPU: used_cpu_s + cpu_s,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_NPROC: 0,
-        resource.RLIMIT_NOFILE: 0,
-    }
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
+    def __init__(self, walls: Collection[str] = WALLS) -> None:
+        self._walls = walls
+        self.missing: dict[str, str] = {}
+        """Why, by wall."""
+
+    def begin(self) -> None:
+        """While there is one thread: for it and all others, no file is written or run, and no TCP spoken."""
+        self._put_up(LANDLOCK, lambda: landlock.put_up(may_read=True))
+
+    def finish(self, memory_bytes: int, cpu_s: int, start_last_thread: Callable[[], None] = lambda: None) -> None:
+        """Nothing is opened any more, and no thread starts after `start_last_thread`.
+
+        Memory beyond `memory_bytes` more than now is refused, and `cpu_s` more of CPU end the process.
+        """
+        filters: list[system_calls.Filter] = []
+        self._put_up(SYSTEM_CALLS, lambda: filters.append(system_calls.Filter()))
+        self._put_up(LANDLOCK, lambda: landlock.put_up(may_read=False))
+        start_last_thread()
+        if LIMITS in self._walls:
+            limits.put_up(memory_bytes, cpu_s)
+        for each in filters:  # the last: it refuses to change limits, too
+            self._put_up(SYSTEM_CALLS, each.put_up)
+
+    def _put_up(self, wall: str, put_up: Callable[[], None]) -> None:
+        if wall in self._walls and wall not in self.missing:
+            try:
+                put_up()
+            except WallError as exc:
+                self.missing[wall] = str(exc)
 
 
-_STATM = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+def missing_here() -> Mapping[str, str]:
+    """Which walls this system has not, and why; nothing is changed."""
+    missing = {}
+    for wall, look in ((LANDLOCK, landlock.version), (SYSTEM_CALLS, system_calls.look)):
+        try:
+            look()
+        except WallError as exc:
+            missing[wall] = str(exc)
+    return missing

@@ -1,4 +1,4 @@
-"""The process that runs one statement: an order on stdin, one line about the answer and the answer on stdout."""
+"""What the process of a statement does: an order on stdin, one line about the answer and the answer on stdout."""
 
 import json
 import math
@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud.logs.collector.row import COLUMNS
-from cloud.logs.query.sql.confinement import confine, end_with_parent
+from cloud.logs.query.sql.confinement import Confinement
 from cloud.logs.query.sql.order import MEMORY_BYTES, Order
 from cloud.logs.query.sql.statement import TABLE, StatementError, check
 
@@ -39,28 +39,29 @@ _EVERY_TYPE = (
     "SELECT now(), now()::TIMESTAMP, current_date, '1:00'::TIME, 1::HUGEINT, 1.5::DECIMAL(9, 2), 1e0, uuid(),"
     " 'x'::BLOB, INTERVAL 1 HOUR, {'a': [1]}, MAP {'a': 1}, '1'::BIT, true, NULL, list_transform([1], lambda x: x + 1)"
 )
-"""What is imported on the way, is imported while files can still be opened."""
+"""What an answer may be made of."""
 
 
-def main() -> None:
-    end_with_parent()
+def run(confinement: Confinement) -> None:
+    """Up to its end; `confinement` has begun."""
     with suppress(OSError):  # where the unit forbids it
         os.nice(10)  # the collector's own work comes first
     order = Order.from_json(sys.stdin.buffer.read())
-    connection = _opened(order)
-    deadline = threading.Timer(order.deadline_s, connection.interrupt)  # threads start no more afterwards
+    connection = opened(order)
+    lock(connection)
+    deadline = threading.Timer(order.deadline_s, connection.interrupt)
     deadline.daemon = True
-    _rows_of(connection, _EVERY_TYPE, 1, 1000)
-    deadline.start()
-    confine(MEMORY_BYTES, math.ceil(order.deadline_s) + GRACE_S)
+    warm_up(connection)
+    confinement.finish(MEMORY_BYTES, math.ceil(order.deadline_s) + GRACE_S, deadline.start)
     about, answer = _answer(connection, order)
+    about["missing_walls"] = confinement.missing
     sys.stdout.buffer.write(json.dumps(about).encode() + b"\n" + answer)
     sys.stdout.buffer.flush()
     os._exit(0)  # an interpreter that ends in order opens files
 
 
-def _opened(order: Order) -> duckdb.DuckDBPyConnection:
-    """An instance that has `logs`, and from then on no way to anything else."""
+def opened(order: Order) -> duckdb.DuckDBPyConnection:
+    """An instance that has `logs`."""
     connection = duckdb.connect()
     for name, value in _SETTINGS.items():
         connection.execute(f"SET GLOBAL {name} = ?", [value])
@@ -74,14 +75,24 @@ def _opened(order: Order) -> duckdb.DuckDBPyConnection:
     if order.unsealed is not None:
         with pa.OSFile(order.unsealed) as stream:
             unsealed = pa.ipc.open_stream(stream).read_all()
-    connection.register("incoming", unsealed)
+    # As a capsule: for a table DuckDB would import all of Arrow's file systems, and this process is to have none.
+    connection.register("incoming", unsealed.__arrow_c_stream__())
     connection.execute(f"CREATE TABLE unsealed AS SELECT {_NAMES} FROM incoming")  # noqa: S608
     connection.unregister("incoming")
     parts.append(f"SELECT {_NAMES} FROM unsealed")  # noqa: S608
     connection.execute(f"CREATE VIEW {TABLE} AS {' UNION ALL '.join(parts)}")
+    return connection
+
+
+def lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on DuckDB itself opens nothing else, and its settings stay."""
     for name, value in _LOCKS.items():
         connection.execute(f"SET GLOBAL {name} = ?", [value])
-    return connection
+
+
+def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
+    """What is imported on the way to an answer, is imported while files can still be opened."""
+    _rows_of(connection, _EVERY_TYPE, 1, 1000)
 
 
 def taken(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -159,7 +170,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,7 +57,9 @@ class Answer:
 class Runner:
     """Within one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, note_missing: Callable[[Mapping[str, str]], None] = lambda _missing: None) -> None:
+        """`note_missing` hears of each process which walls it lacked, and why."""
+        self._note_missing = note_missing
         self._free = asyncio.Semaphore(MAX_RUNNING)
 
     async def acquire(self) -> None:
@@ -74,7 +77,7 @@ class Runner:
         """The answer of a process that has ended; `SqlError`. Who is cancelled leaves none behind."""
         # -I: nothing of the environment or of the working directory has a say in what is imported.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "cloud.logs.query.sql.process"),
+            *(sys.executable, "-I", "-m", "cloud.logs.query.sql.statement_process"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -93,7 +96,19 @@ class Runner:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        return _answer(text, process.returncode)
+        return self._answer(text, process.returncode)
+
+    def _answer(self, text: bytes, returncode: int | None) -> Answer:
+        head, _, body = text.partition(b"\n")
+        try:
+            about = json.loads(head)
+            self._note_missing(dict(about["missing_walls"]))
+            if error := about.get("error"):
+                raise SqlError(str(about["detail"]), str(error))
+            return Answer(body, int(about["rows"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            how = f"signal {-returncode}" if returncode is not None and returncode < 0 else f"exit code {returncode}"
+            raise SqlBrokenError(f"the statement ended its process ({how}): it asks for too much", "broken") from exc
 
 
 async def _exchange(process: asyncio.subprocess.Process, order: Order) -> bytes:
@@ -111,15 +126,3 @@ async def _exchange(process: asyncio.subprocess.Process, order: Order) -> bytes:
             raise SqlError("the answer is too long", "broken")
         parts.append(part)
     return b"".join(parts)
-
-
-def _answer(text: bytes, returncode: int | None) -> Answer:
-    head, _, body = text.partition(b"\n")
-    try:
-        about = json.loads(head)
-        if error := about.get("error"):
-            raise SqlError(str(about["detail"]), str(error))
-        return Answer(body, int(about["rows"]))
-    except (ValueError, KeyError, AttributeError) as exc:
-        how = f"signal {-returncode}" if returncode is not None and returncode < 0 else f"exit code {returncode}"
-        raise SqlBrokenError(f"the statement ended its process ({how}): it asks for too much", "broken") from exc

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from cloud.logs.collector import http_connections
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from tests.query.serving import Served
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -88,8 +90,39 @@ def test_those_beyond_the_bound_are_closed_at_once_and_the_others_end(
         assert httpx.get(f"{served.url}/readyz", trust_env=False).status_code == 200
 
 
+def test_many_at_once_are_all_answered(store: DuckDbStore) -> None:
+    request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Served(store) as served, ExitStack() as stack:
+        opened = [stack.enter_context(connect(served)) for _ in range(http_connections.MAX_PEER_CONNECTIONS)]
+        for each in opened:
+            each.sendall(request)
+        assert {each.recv(12) for each in opened} == {b"HTTP/1.1 200"}
+
+
 def test_what_a_client_does_wrong_is_no_line(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     with connect(served) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+def test_who_leaves_lie_what_it_is_sent_is_not_waited_for_forever(
+    store: DuckDbStore, keys: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connections, "TAKEN_S", 0.5)
+    monkeypatch.setattr(http_connections, "HEAD_S", 60.0)
+    request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {keys['reader']}\r\n\r\n"
+    with Served(store) as served, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", served.port))
+        connection.sendall(request.encode() * 1000)
+        assert connection.recv(1) == b"H"
+        before = sockets()
+        wait_until(lambda: sockets() < before, what="the end of the connection", timeout_s=30)
+
+
+def sockets() -> int:
+    """Of this process, in which the server is."""
+    return sum(
+        str(each.readlink()).startswith("socket:") for each in Path("/proc/self/fd").iterdir() if each.is_symlink()
+    )

@@ -12,7 +12,7 @@ from cloud.logs.collector.http_tls import https_context
 from cloud.logs.collector.receivers import tls
 from cloud.logs.collector.receivers.settings import TlsSettings
 from cloud.logs.query.access.roles import Role
-from cloud.logs.query.client import ClientError, CollectorClient
+from cloud.logs.query.client import ClientError, CollectorClient, Hearing
 from tests.collector.receiving import Authority
 from tests.collector.test_collector_process import Collector
 from tests.query.access.conftest import make_key
@@ -36,7 +36,7 @@ def test_the_program_serves_https_to_who_has_a_key(
             client.rows({})
         monkeypatch.setenv("CLOUD_LOG_KEY", key)
         with CollectorClient(url) as client:
-            row = next(client.tail({"n": 10}, lambda _: None))
+            row = next(client.tail({"n": 10}, Hearing(lambda _: None)))
         assert row["message"] == "one"
         monkeypatch.delenv("CLOUD_LOG_CA")
         with CollectorClient(url) as client, pytest.raises(ClientError, match="CERTIFICATE_VERIFY_FAILED"):

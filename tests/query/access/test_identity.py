@@ -110,3 +110,16 @@ def test_while_the_identity_service_is_away_nobody_new_gets_in(site: Site, tmp_p
         assert "cannot ask the identity service who asks" in refused.json()["detail"]
         assert http.get("/api/v1/rows").status_code == 401
         assert http.get("/readyz").status_code == 200
+
+
+def test_a_user_begins_a_session_with_a_password(site: Site, tmp_path: Path) -> None:
+    site.give("alice", "red", "log-reader")
+    with collector(tmp_path, site.server.url) as http:
+        for wrong in (
+            {"user": "alice", "password": "wrong", "project": "red"},
+            {"user": "alice", "password": "alice-pw", "project": "nowhere"},
+        ):
+            assert http.post("/api/v1/session", json=wrong).status_code == 401, wrong
+        good = {"user": "alice", "password": "alice-pw", "project": "red"}
+        assert http.post("/api/v1/session", json=good).json()["signed_in"]["role"] == "reader"
+        assert http.get("/api/v1/rows").status_code == 200

@@ -106,6 +106,9 @@ class Slow:
             raise UnknownCallerError("nobody's")
         return IdentityUser("alice", "red" if token.startswith("good") else None, ["admin"])
 
+    async def sign_in(self, user: str, password: str, project: str) -> str:
+        raise UnknownCallerError("nobody's")
+
     async def close(self) -> None: ...
 
 

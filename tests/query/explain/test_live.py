@@ -182,3 +182,53 @@ def test_one_that_did_not_fail_is_not_explained_away(live: LiveSite, wire: Wire,
     )
     assert found.position is not None
     assert (found.position.host, found.position.certainty) == (live.migration().dest_compute, Certainty.CERTAIN)
+
+
+def test_each_host_that_was_tried_in_vain_has_its_place_in_the_ladder(
+    live: LiveSite, wire: Wire, store: DuckDbStore
+) -> None:
+    for name in HOSTS:
+        live.turn(name, fail=["check_can_come"])
+    live.move(live.enter())
+    store.append(table(wire.messages))
+    found = explained(store, uuid_of(1))
+    checks = [(rung.attempt, rung.outcome, rung.hosts[0]) for rung in found.ladder if rung.step == "dest_check"]
+    tried = [host for _, _, host in checks]
+    assert [(attempt, outcome) for attempt, outcome, _ in checks] == [(1, "refused"), (2, "failed")]
+    assert set(tried) == set(HOSTS) - {SOURCE}
+    assert found.failure is not None
+    assert found.failure.hosts[0] == tried[1]
+    assert [(failure.step, failure.hosts[0]) for failure in found.earlier_failures] == [("dest_check", tried[0])]
+
+
+def test_a_refusal_behind_which_another_host_has_failed_is_not_the_failure(
+    live: LiveSite, wire: Wire, store: DuckDbStore
+) -> None:
+    live.calls.begin(
+        first_time("compute.check_live_destination", "before", raising(ComputeError("cannot come: a reason"))),
+        failing("compute.start_live_transfer", ComputeError("Cannot get interface MTU on 'br100': No such device")),
+    )
+    live.move(live.enter())
+    store.append(table(wire.messages))
+    found = explained(store, uuid_of(1))
+    assert found.failure is not None
+    assert (found.failure.step, [cause.id for cause in found.causes]) == ("transfer", ["missing-bridge"])
+    assert [(failure.step, failure.error) for failure in found.earlier_failures] == [
+        ("dest_check", "ComputeError: cannot come: a reason")
+    ]
+    assert found.destination == live.migration().dest_compute
+
+
+def test_of_two_migrations_of_one_request_each_keeps_its_own_lines(
+    live: LiveSite, wire: Wire, store: DuckDbStore
+) -> None:
+    live.calls.begin(failing(STEPS["pre"], INJECTED["disk full"].error))
+    live.move(live.enter(1))
+    live.calls.begin(failing(STEPS["source_check"], INJECTED["no answer"].error))
+    live.move(live.enter(2))
+    store.append(table(wire.messages))
+    for number, step, kind in ((1, "pre", "disk full"), (2, "source_check", "no answer")):
+        assert_named(explained(store, str(live.migration(number).id)), step, kind)
+    found = explained(store, REQUEST_ID)
+    assert (found.migration, found.instance) == (str(live.migration(2).id), uuid_of(2))
+    assert [(other.migration, other.ending) for other in found.others] == [(str(live.migration(1).id), Ending.FAILED)]

@@ -57,3 +57,21 @@ def test_an_unknown_cause_shows_the_first_error_and_no_guess(store: DuckDbStore)
         text.split()
     )
     assert "check:" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (BRIDGE, "why: the destination has no bridge br100"),
+        (ERROR, f"why: not known; the first error is: ComputeError: {ERROR}"),
+    ],
+)
+def test_the_first_five_lines_say_what_failed_why_and_where_the_instance_is(
+    store: DuckDbStore, error: str, why: str
+) -> None:
+    found = values(store, error)
+    first = " ".join(" ".join(as_text(found, width=100).splitlines()[:5]).split())
+    assert f"migration 7 of instance {UUID} failed at step transfer" in first
+    assert why in first
+    assert "now: on a host that is not known; whether it is safe is not known" in first
+    assert f"- {why}" in as_markdown(found).replace("\\", "")

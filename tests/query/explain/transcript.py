@@ -37,16 +37,16 @@ def expected() -> Mapping[str, Expected]:
     return {name: Expected(**each) for name, each in values.items()}
 
 
-def one_a_line(name: str) -> list[bytes]:
+def one_a_line(name: str, directory: Path = DIRECTORY) -> list[bytes]:
     """Each line of the files as one message, as a host's rsyslogd sends them that reads the files."""
     found: list[bytes] = []
-    for host, service, lines in _sections(name):
+    for host, service, lines in _sections(directory / f"{name}.log"):
         time = "-"
         for line in lines:
             if said := _TIME.match(line):
                 time = f"{said[1]}T{said[2]}Z"
             elif service == "kernel":  # which counts from its own start
-                time = _time_of(name)
+                time = _time_of(directory / f"{name}.log")
             found.append(f"<{8 if service == 'kernel' else 142}>1 {time} {host} {service} - - - {line}".encode())
     return found
 
@@ -54,7 +54,7 @@ def one_a_line(name: str) -> list[bytes]:
 def joined(name: str) -> list[bytes]:
     """As `cloud log replay` sends them: a traceback in one record, with its ids; what is not nova's, as above."""
     found: list[bytes] = []
-    for host, service, lines in _sections(name):
+    for host, service, lines in _sections(DIRECTORY / f"{name}.log"):
         if not service.startswith("nova-"):
             continue
         taken = _Taken()
@@ -87,16 +87,15 @@ class _Taken:
         self.messages.append(message)
 
 
-def _sections(name: str) -> Iterator[tuple[str, str, list[str]]]:
-    text = (DIRECTORY / f"{name}.log").read_text()
-    for section in text.split("\n## ")[1:]:
+def _sections(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+    for section in path.read_text().split("\n## ")[1:]:
         head, _, body = section.partition("\n")
         host, _, service = head.partition(" ")
         yield host, service, body.rstrip("\n").split("\n")
 
 
-def _time_of(name: str) -> str:
+def _time_of(path: Path) -> str:
     """Of the last line that has one: a kernel counts from its start."""
-    times = _TIME.findall((DIRECTORY / f"{name}.log").read_text())
+    times = _TIME.findall(path.read_text())
     day, time = max(times)
     return f"{day}T{time}Z"

@@ -27,3 +27,14 @@ def test_no_character_of_a_value_becomes_part_of_the_sql() -> None:
             if name in ("message", "level") and (">" in template or "[" in template):
                 continue
             assert compile_where(parse(hostile).condition).sql == compile_where(parse(harmless).condition).sql, hostile
+
+
+@pytest.mark.parametrize("text", ["severity:err", "severity:>=err", "severity:e*", "facility:local1"])
+def test_a_number_is_compared_in_the_type_of_its_column(store: DuckDbStore, text: str) -> None:
+    """Else the engine makes one of the value's type of each row's."""
+    where = compile_where(parse(text).condition)
+    with store.tables() as tables:
+        sql = f"EXPLAIN SELECT count(*) FROM {tables[0].sql_name} WHERE {where.sql}"  # noqa: S608 - our own names
+        [plan] = store.query(sql, where.parameters).to_pylist()
+    assert text.partition(":")[0] in plan["explain_value"]
+    assert "CAST" not in plan["explain_value"]

@@ -28,7 +28,7 @@ def processes() -> list[str]:
                 command = Path("/proc", pid, "cmdline").read_text()
             except OSError:  # it has ended
                 continue
-            if "cloud.logs.query.sql.process" in command:
+            if "cloud.logs.query.sql.statement_process" in command:
                 found.append(pid)
     return found
 
