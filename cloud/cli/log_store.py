@@ -82,7 +82,7 @@ def expire(data: Path, url: str, retention: str | None, *, dry_run: bool) -> Non
 @url_option
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path), metavar="DIRECTORY")
 def backup(data: Path, url: str, target: Path) -> None:
-    """Copy everything that is stored now into DIRECTORY, which must be empty or missing."""
+    """Copy everything that is stored now, keys and saved searches too, into DIRECTORY: an empty or a missing one."""
     with _admin(data, url) as admin:
         names = admin.backup(target)
     click.echo(f"{len(names)} files in {target}")
@@ -98,7 +98,10 @@ def backup(data: Path, url: str, target: Path) -> None:
 )
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIRECTORY")
 def restore(data: Path, source: Path) -> None:
-    """Fill an empty data directory from the backup in DIRECTORY."""
+    """Fill an empty data directory from the backup in DIRECTORY.
+
+    Keys that were revoked since it was made are good again.
+    """
     from cloud.logs.collector.storage.backup import restore as restore_backup
     from cloud.logs.collector.store import StoreError
 

@@ -7,7 +7,6 @@ import socket
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from cloud.rpc.options import configured_publisher
 from cloud.services.conductor.client import ConductorClient
 from cloud.services.configuration import read_configuration
 from cloud.up.accounts import OPENRC, add_image, make_accounts
+from cloud.up.host_logs import HostLogs
 from cloud.up.layout import CONTROLLER, NOVA_OPTIONS, Endpoints, Layout, inventory_of
 from cloud.up.process import ProcessError
 from cloud.up.redis import broker_url, find_redis_server, redis_command
@@ -40,7 +40,6 @@ STOP_COLLECTOR_TIMEOUT_S = 5.0
 LIST_TIMEOUT_S = 3.0
 POLL_S = 0.2
 LONGEST_SOCKET = "redis.sock"
-MAX_UNTOLD = 1000
 _DAEMON_WARNING = 3 * 8 + 4
 
 
@@ -91,7 +90,7 @@ class Machine:
         self._supervisor = Supervisor(self._told, steady_s=settings.steady_s)
         self._sockets: Path | None = None
         self._lock: int | None = None
-        self._untold: deque[tuple[Path, bytes]] = deque(maxlen=MAX_UNTOLD)
+        self._host_logs = HostLogs()
         self._collector = Program(
             "collector",
             None,
@@ -228,7 +227,7 @@ class Machine:
     def watch(self) -> None:
         """Start again what has ended and is due."""
         self._supervisor.watch()
-        self._tell_hosts()
+        self._host_logs.send()  # where it is rsyslogd that has ended, they wait until that is back
 
     def statuses(self) -> tuple[Status, ...]:
         """Of every program, in the order of the starts."""
@@ -252,19 +251,8 @@ class Machine:
         dev_log = Path(self.inventory.host(program.host or CONTROLLER).paths.dev_log)
         now = datetime.now(UTC).astimezone()  # RFC 3164 has local time
         line = f"<{_DAEMON_WARNING}>{now:%b %e %H:%M:%S} cloud-up[{os.getpid()}]: {program} {text}"
-        self._untold.append((dev_log, line.encode()))
-        self._tell_hosts()
-
-    def _tell_hosts(self) -> None:
-        """Send what waits; where it is rsyslogd that has ended, it waits until that is back."""
-        for dev_log, line in [self._untold.popleft() for _ in range(len(self._untold))]:
-            try:
-                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                    sender.setblocking(False)
-                    sender.connect(str(dev_log))
-                    sender.send(line)
-            except OSError:
-                self._untold.append((dev_log, line))
+        self._host_logs.add(dev_log, line)
+        self._host_logs.send()
 
     def _take_directory(self) -> None:
         """Make our directory, for us alone, and hold it: two clouds in one would share sockets and files."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ MAX_CONNECTIONS = 500
 MAX_PEER_CONNECTIONS = 100
 """Of one address, or of one IPv6 network."""
 TAKEN_S = 30.0
-"""So long a client may take nothing of an answer that waits for it."""
+"""So long a client may take nothing of an answer that waits for it, where its route says no other `standing_s`."""
 UNSENT_BYTES = 64 << 10
 """Of an answer the system holds back so much beside what is on its way: a slow client of a tail is seen soon."""
 HEAD_S = 10.0
@@ -78,16 +79,24 @@ class Connection(H11Protocol):
             self._waiting_for_head.cancel()
             self._waiting_for_head = None
 
-    def _wait_for_room(self) -> None:
+    def _wait_for_room(self, stood_s: float = 0.0) -> None:
         waiting = self.transport.get_write_buffer_size()
+        next_s = stood_s + TAKEN_S
 
         def look() -> None:
-            if self.transport.get_write_buffer_size() >= waiting:
-                self.transport.abort()
-            else:  # slow, as over a long answer, and there
+            if self.transport.get_write_buffer_size() < waiting:  # slow, as over a long answer, and there
                 self._wait_for_room()
+            elif next_s < self._standing_s():
+                self._wait_for_room(next_s)
+            else:
+                self.transport.abort()
 
         self._waiting_for_room = self.loop.call_later(TAKEN_S, look)
+
+    def _standing_s(self) -> float:
+        """How long whoever gets the present answer may stand still."""
+        scope: Mapping[str, Any] = getattr(self.cycle, "scope", {})  # there is no cycle before the first request
+        return float(scope.get("state", {}).get("standing_s", TAKEN_S))
 
     def _room_came(self) -> None:
         if self._waiting_for_room is not None:

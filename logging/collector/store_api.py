@@ -11,7 +11,7 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
@@ -42,7 +42,7 @@ class ExportOrder(BaseModel):
 
     since: datetime | None = None
     until: datetime | None = None
-    host: str | None = None
+    host: str | None = Field(None, max_length=255)
 
 
 def store_routes(store: DuckDbStore, upkeep: Upkeep) -> APIRouter:

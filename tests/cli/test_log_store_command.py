@@ -1,73 +1,27 @@
 """`cloud log store` on a directory, and the same on a collector that has it open."""
 
-import asyncio
 import os
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import duckdb
 import httpx
 import pyarrow.parquet as pq
 import pytest
-import uvicorn
 from click.testing import CliRunner, Result
 
 from cloud.cli.log_store import store as command
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.http import Parts, make_app
-from cloud.logs.collector.inbox import Inbox
-from cloud.logs.collector.lines import LineAccounts
-from cloud.logs.collector.metrics import Metrics
-from cloud.logs.collector.storage.policy import Policy
-from cloud.logs.collector.upkeep import Upkeep
-from tests.collector.rows import DAY_US, HOUR_US, NOON_US, counted, mark
-from tests.waiting import wait_until
+from cloud.logs.query.access.keys import KEYS, KeyFile, Wanted
+from cloud.logs.query.access.principal import Principal
+from cloud.logs.query.access.roles import Role
+from cloud.logs.query.saved.search import SearchContent
+from cloud.logs.query.saved.searches import SEARCHES, Searches
+from tests.cli.keeping import NOON_S, Running, fill
+from tests.collector.rows import mark
 
-NOON_S = NOON_US / 1e6
 FIRST = "logs-2027-01-14-000000000001-0.duckdb"
 SECOND = "logs-2027-01-15-000000000004-0.duckdb"
-
-
-class Running:
-    """A store that a collector has open, with its HTTP."""
-
-    def __init__(self, data: Path) -> None:
-        self.store = DuckDbStore(data, now_s=lambda: NOON_S)
-        self._upkeep = Upkeep(self.store, Policy.parse("rest 12h"))
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server: uvicorn.Server | None = None
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    async def _serve(self) -> None:
-        app = make_app(Parts(self.store, self._upkeep, LineAccounts(()), Inbox(2, 1 << 20), Metrics()))
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-        await self._server.serve(sockets=[self._socket])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        wait_until(lambda: self._server is not None and self._server.started, what="the server")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        assert self._server is not None
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-        self._upkeep.stop()
-        self.store.close()
-
-
-def fill(data: Path) -> None:
-    store = DuckDbStore(data, now_s=lambda: NOON_S)
-    store.append(counted(1, 3, observed_us=NOON_US - DAY_US), [mark(1, 3)])
-    store.append(counted(4, 1, observed_us=NOON_US), [mark(4, 4)])
-    store.append(counted(5, 1, observed_us=NOON_US + HOUR_US, host="compute-02"), [mark(5, 5, host="compute-02")])
-    store.close()
 
 
 @pytest.fixture
@@ -160,6 +114,23 @@ def test_a_backup_is_restored_into_an_empty_directory(options: list[str], data: 
     store = DuckDbStore(tmp_path / "new", now_s=lambda: NOON_S)
     assert (len(store.marks()), store.committed_row_id) == (2, 5)
     store.close()
+
+
+def test_a_backup_has_keys_and_saved_searches_for_its_owner_alone(
+    options: list[str], data: Path, tmp_path: Path
+) -> None:
+    KeyFile(data).create(Wanted("night-watch", Role.READER))
+    Searches(data).create(Principal("key night-watch", Role.READER), SearchContent(name="errors", query="é"))
+    result = run("backup", *options, tmp_path / "backup")
+    assert (result.exit_code, result.output) == (0, f"4 files in {tmp_path / 'backup'}\n")
+    KeyFile(data).revoke("night-watch")  # what is backed up stays as it was
+    assert run("restore", "--data", tmp_path / "new", tmp_path / "backup").exit_code == 0
+    assert run("check", "--data", tmp_path / "new").output == "5 rows read, 0 problems\n"
+    [key] = (KeyFile(tmp_path / "new").read() or {}).values()
+    [search] = Searches(tmp_path / "new").visible_to(Principal("key night-watch", Role.READER))
+    assert (key.name, search.query) == ("night-watch", "é")
+    kept = [tmp_path / place / name for place in ("backup", "new") for name in (KEYS, SEARCHES)]
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
 def test_a_directory_with_anything_in_it_is_not_restored_into(data: Path, tmp_path: Path) -> None:

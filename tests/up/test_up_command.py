@@ -185,7 +185,9 @@ def test_the_death_of_rsyslogd_is_in_its_hosts_log_once_it_is_back(directory: Pa
                 return len(client.rows(said)) == 2
 
             wait_until(is_on_record, 20, "both lines")
-            assert "rsyslogd on compute-01 was killed by SIGKILL" in client.rows(said)[0]["message"]
+            ended, started = (row["message"] for row in client.rows(said))
+            assert "rsyslogd on compute-01 was killed by SIGKILL" in ended
+            assert "rsyslogd on compute-01 started again" in started
 
 
 def test_without_rsyslogd_services_send_straight_to_the_collector(directory: Path) -> None:

@@ -1,10 +1,11 @@
-"""A copy of a store: taken while a collector runs, and put back into an empty directory."""
+"""A copy of a store and of who may ask it: taken while a collector runs, and put back into an empty directory."""
 
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cloud.logs.collector.storage import directory
@@ -13,15 +14,23 @@ from cloud.logs.collector.store import StoreError
 
 CONTENTS = "backup.json"
 """Written last: a backup without it was not finished. Names and sizes of its files."""
+BESIDE = ("keys.json", "searches.json")
+"""What else of the data directory is kept, where it is there: who may ask, and what they have saved.
+
+Both are replaced as a whole, never changed in place.
+"""
 
 
 def take_snapshot(data: Path, files: Iterable[Path]) -> Path:
-    """Sealed files under a second name each, which stay whatever becomes of the first; for `drop_snapshot` to end."""
+    """Sealed files, and BESIDE, by second names, which stay whatever becomes of the first; `drop_snapshot` ends it."""
     snapshot = data / f"{directory.SNAPSHOT}{uuid.uuid4()}"
     snapshot.mkdir(mode=0o700)
     try:
         for path in files:
             os.link(path, snapshot / path.name)
+        for name in BESIDE:
+            with suppress(FileNotFoundError):
+                os.link(data / name, snapshot / name)
     except OSError:
         drop_snapshot(snapshot)
         raise
@@ -37,7 +46,7 @@ def copy_backup(snapshot: Path, target: Path) -> Sequence[str]:
     _require_empty(target, "back up to")
     try:
         _make_private(target)
-        names = sorted(path.name for path in snapshot.iterdir() if FileName.parse(path.name))
+        names = sorted(path.name for path in snapshot.iterdir() if _is_kept(path.name))
         sizes = {name: _copy(snapshot / name, target / name) for name in names}
         contents = target / f"{UNFINISHED}{CONTENTS}"
         contents.write_text(json.dumps({"files": sizes}, indent=2) + "\n", encoding="ascii")
@@ -59,7 +68,7 @@ def restore(backup: Path, data: Path) -> Sequence[str]:
         raise StoreError(f"cannot restore {backup}: it is no finished backup: {exc}") from exc
     for name, size in sizes.items():
         path = backup / name
-        if FileName.parse(name) is None or not path.is_file() or path.stat().st_size != size:
+        if not _is_kept(name) or not path.is_file() or path.stat().st_size != size:
             raise StoreError(f"cannot restore {backup}: {name} is not there as it was backed up")
     _require_empty(data, "restore into")
     try:
@@ -69,6 +78,10 @@ def restore(backup: Path, data: Path) -> Sequence[str]:
     except OSError as exc:
         raise StoreError(f"cannot restore into {data}: {exc}") from exc
     return sorted(sizes)
+
+
+def _is_kept(name: str) -> bool:
+    return name in BESIDE or FileName.parse(name) is not None
 
 
 def _require_empty(path: Path, verb: str) -> None:

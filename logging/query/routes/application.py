@@ -10,6 +10,7 @@ from cloud.logs.query.routes import context, export, overview, search, stories
 from cloud.logs.query.routes import hosts as hosts_routes
 from cloud.logs.query.routes.readers import Readers
 from cloud.logs.query.routes.refusals import add_refusals
+from cloud.logs.query.routes.seats import Seats
 from cloud.logs.query.search import Search
 
 WAIT_S = 10.0
@@ -31,6 +32,7 @@ def add_questions(app: FastAPI, store: Store, hosts: Hosts) -> None:
     app.state.hosts = hosts
     app.state.search = Search(store)
     app.state.readers = Readers(WAIT_S)
+    app.state.export_seats = Seats("export", export.MAX_EXPORTS)
     parse("")  # makes the parser, which takes longer than a question that waits for it
     for router in ROUTERS:
         app.include_router(router)

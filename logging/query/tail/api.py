@@ -16,10 +16,11 @@ from cloud.logs.query.commits import Commits
 from cloud.logs.query.losses import Losses
 from cloud.logs.query.reader import MAX_ROWS
 from cloud.logs.query.routes.asking import TheAsking
+from cloud.logs.query.routes.seats import Seats
 from cloud.logs.query.tail.feed import Feed
-from cloud.logs.query.tail.seats import Seats
 from cloud.logs.query.tail.stream import Beginning, Stream
 
+MAX_TAILS = 128
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """Nothing on the way is to keep events back."""
 
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(allowed("lines:read")
 def add_tail(app: FastAPI, store: Store, commits: Commits) -> None:
     """Let `app`, for the running event loop, show what arrives in `store`."""
     app.state.feed = Feed(store, commits)
-    app.state.seats = Seats()
+    app.state.tail_seats = Seats("tail", MAX_TAILS)
     app.include_router(router)
 
 
@@ -62,7 +63,7 @@ async def _losses(request: Request, who: ThePrincipal) -> Losses | None:
 
 
 async def _seat(request: Request, who: ThePrincipal) -> AsyncIterator[None]:
-    seats: Seats = request.app.state.seats
+    seats: Seats = request.app.state.tail_seats
     with seats.seated(is_member=who.project_ids is not None):
         yield
 
