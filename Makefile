@@ -7,6 +7,7 @@
 #   make bench             ingest against rsyslogd, freshness, nova-api; the newest tables into README
 #   make bench-query       questions to 20 million rows against raw SQL, over HTTP, beside ingest (ARGS="--rows 2000000 --no-json")
 #   make bench-tail        the live tail: one client, a slow one, 100 at once, judged against the store (ARGS="--seconds 10 --no-json")
+#   make bench-ui          the web UI in Chromium: frames under load, memory over minutes (ARGS="--minutes 1 --data DIR --no-json")
 #   make chaos             the collector killed 100 times and other faults: what is lost, doubled, out of order
 #   make kills             kill -9 of each daemon at every step of every move (ARGS="--moves cold --steps post")
 #   make sim               500 simulated hosts: 5,000 boots, 500 migrations, every event counted (ARGS="--hosts 50 --boots 500")
@@ -19,7 +20,7 @@ SETUP := $(VENV)/.installed
 UI := dashboards/dist/index.html
 UI_SOURCES := $(shell find dashboards/src dashboards/public dashboards/index.html dashboards/*.ts dashboards/*.js -type f)
 
-.PHONY: help run ui test lint bench bench-query bench-tail chaos kills sim soak setup clean
+.PHONY: help run ui test lint bench bench-query bench-tail bench-ui chaos kills sim soak setup clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -45,7 +46,8 @@ test: setup ui
 	@failed=0; \
 	$(if $(ARGS),,.ci/npm dashboards run test || failed=1;) \
 	$(BIN)/python -m pytest -m "not server" --numprocesses=logical $(ARGS) || [ $$? = 5 ] || failed=1; \
-	$(BIN)/python -m pytest -m server $(ARGS) || [ $$? = 5 ] || failed=1; \
+	$(BIN)/python -m pytest -m "server and not alone" --numprocesses=2 --dist=loadfile $(ARGS) || [ $$? = 5 ] || failed=1; \
+	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? = 5 ] || failed=1; \
 	exit $$failed  # 5 is for ARGS that name none of them
 	@$(MAKE) --no-print-directory lint
 
@@ -63,6 +65,11 @@ bench-query: setup
 
 bench-tail: setup
 	@$(BIN)/python -m bench.tail $(ARGS)
+	@$(BIN)/python -m bench.report
+
+bench-ui: setup ui
+	@.ci/need /usr/bin/chromium chromium "shows the web UI"
+	@$(BIN)/python -m bench.ui $(ARGS)
 	@$(BIN)/python -m bench.report
 
 chaos: setup

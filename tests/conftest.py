@@ -1,4 +1,4 @@
-"""What holds for every test: the fast ones first, and in CI no skip that nobody has allowed."""
+"""What holds for every test: the fast ones first, which may run beside others, and in CI no unexpected skip."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 ALLOWED_SKIPS = Path(__file__).parent / "allowed_skips"
+BESIDE_OTHERS = ("compute", "conductor", "db", "doctor", "generator", "identity", "scheduler")
+"""Folders whose tests with a server measure no time, and start no cloud that would take it from others."""
 
 
 def allowed_skips() -> dict[str, str]:
@@ -24,8 +26,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a server come last; the order is otherwise as collected."""
-    items.sort(key=lambda item: item.get_closest_marker("server") is not None)
+    """Tests that need a server come last, those that need the machine to themselves behind all others."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if item.get_closest_marker("server") is not None and folder not in BESIDE_OTHERS:
+            item.add_marker("alone")
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("server", "alone")])
 
 
 @pytest.hookimpl(wrapper=True)

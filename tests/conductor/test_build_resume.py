@@ -12,6 +12,7 @@ from cloud.errors import ComputeError, DatabaseUnavailableError, ImageNotFoundEr
 from cloud.rpc.errors import BusUnavailableError
 from cloud.services.conductor.builder import WAITS_S
 from tests.conductor.site import Calls, Killed, Point, Site, at, first_time, raising
+from tests.conductor.trials import between
 
 FULL = ComputeError("cannot spawn instance: the disk is full")
 GONE = ImageNotFoundError("cannot find image: it is gone")
@@ -95,7 +96,7 @@ def test_killed_anywhere_it_ends_as_it_would_have_when_the_request_comes_back(si
         site.build(request)
         assert_ended(site, number, scenario)
 
-    try_at(site, points_of(site, scenario), trial)
+    try_at(site, between(points_of(site, scenario)), trial)
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(site: Site) -> None:
@@ -207,7 +208,7 @@ def test_deleted_anywhere_nothing_is_left_and_it_is_no_fault(site: Site, scenari
         elif seen[0][0] is VmState.BUILDING:
             assert (site.instance(number).vm_state, site.left(number)) == (VmState.DELETED, ([], [], 0))
 
-    try_at(site, points, trial)
+    try_at(site, between(points), trial)
 
 
 @ON_SQLITE
@@ -233,7 +234,7 @@ def test_got_by_two_conductors_it_ends_once(site: Site, scenario: Scenario, fare
     points = points_of(site, scenario)
     left_out = on_the_way_to("claims.release", points)
     assert left_out
-    try_at(site, [point for point in points if point not in left_out], trial)
+    try_at(site, [point for point in between(points) if point not in left_out], trial)
 
 
 def test_where_what_was_begun_cannot_be_undone_nobody_begins_anew(site: Site) -> None:

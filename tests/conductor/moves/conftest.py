@@ -13,6 +13,8 @@ from tests.conductor.moves.resize_site import CASES, Case, ResizeSite
 from tests.db.conftest import Clock
 from tests.services.conftest import lines
 
+MOVES = Path(__file__).parent
+
 __all__ = ["brokers", "bus", "clock", "database", "kept_database", "lines", "postgresql", "shared_broker"]
 
 
@@ -39,3 +41,21 @@ def site(database: Database, clock: Clock, directory: Path, case: Case) -> Resiz
 def live(database: Database, clock: Clock, directory: Path) -> LiveSite:
     """Of instances that run; their disks are on their own hosts."""
     return LiveSite(directory, database, clock)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL a test has one case that goes to another host, and one that stays: in others tables do the same."""
+    seen: set[tuple[str, ...]] = set()
+    kept: list[pytest.Item] = []
+    repeated: list[pytest.Item] = []
+    for item in items:
+        params = dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if params.get("kept_database") != "postgresql" or "case" not in params or MOVES not in item.path.parents:
+            kept.append(item)
+            continue
+        stays = "where it is" in str(params.pop("case"))
+        kind = (item.nodeid.partition("[")[0], str(stays), *(str(params[name]) for name in sorted(params)))
+        (repeated if kind in seen else kept).append(item)
+        seen.add(kind)
+    items[:] = kept
+    config.hook.pytest_deselected(items=repeated)

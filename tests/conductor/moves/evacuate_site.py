@@ -1,6 +1,6 @@
 """Compute hosts with simulated hypervisors, one of which breaks down, and conductors that evacuate its instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from cloud.services.conductor.moves.mover import Mover
 from cloud.services.conductor.tables import Tables
 from tests.compute.image_store import IMAGE
 from tests.compute.site import Peers, Site
+from tests.conductor.moves.saved import Saved
 from tests.conductor.site import CIDR, Calls, Network, Scheduler
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, SMALL, compute_node, new_instance, uuid_of
@@ -91,19 +92,9 @@ class EvacuationSite:
         self.case = case
         self.clock = clock
         self.directory = directory
-        peers = Peers()
-        shared = directory / "shared" if case.is_shared else None
-        self.hosts = {
-            name: Site(
-                directory / name,
-                database,
-                clock,
-                name=name,
-                peers=peers,
-                shared_disks=None if name == case.unmounted else shared,
-            )
-            for name in HOSTS
-        }
+        self._database = database
+        self.hosts: dict[str, Site] = {}
+        self.start_hosts()
         self.tables = Tables.of(database, clock, down_after_s=60)
         for name in HOSTS:
             self.report_room(name, ROOM)
@@ -113,6 +104,31 @@ class EvacuationSite:
         self.scheduler = Scheduler(self.tables)
         self.calls = Calls()
         self.waited_s: list[float] = []
+
+    def start_hosts(self) -> None:
+        """The nova-compute of each, which finds what an earlier one has left."""
+        peers = Peers()
+        shared = self.directory / "shared" if self.case.is_shared else None
+        for name in HOSTS:
+            self.hosts[name] = Site(
+                self.directory / name,
+                self._database,
+                self.clock,
+                name=name,
+                peers=peers,
+                shared_disks=None if name == self.case.unmounted else shared,
+            )
+
+    def save(self) -> Callable[[], None]:
+        """What it gives makes all as it is now, each time, and starts each nova-compute again."""
+        saved, now = Saved(self._database, self.directory), self.clock.now
+
+        def go_back() -> None:
+            saved.restore()
+            self.clock.now = now
+            self.start_hosts()
+
+        return go_back
 
     def mover(self, calls: Calls) -> Mover:
         """A conductor's; what it asks of others goes by `calls`."""

@@ -36,6 +36,7 @@ from cloud.virt.simulated.driver import SimulatedDriver
 from cloud.virt.simulated.host import HostSettings, HostSize
 from cloud.virt.simulated.knobs import Knobs, KnobSettings
 from tests.compute.records import TableRecords
+from tests.conductor.moves.saved import Saved
 from tests.conductor.site import HOSTS, ROOM, Calls, Network, Scheduler
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, compute_node, new_instance, uuid_of
@@ -180,6 +181,23 @@ class LiveSite:
         self.tables.compute_nodes.report(compute_node(host, room))
         for role in ("compute", "network"):
             self.tables.services.report(ServiceReport(host, f"nova-{role}", role, "nova"))
+
+    def save(self) -> Callable[[], None]:
+        """What it gives makes all as it is now, each time, and starts each nova-compute again.
+
+        Of instance 1 there may be transfers by then, of others not.
+        """
+        saved, now = Saved(self.database, self.directory), self.clock.now
+
+        def go_back() -> None:
+            self.end_transfers()
+            saved.restore()
+            self.clock.now = now
+            self.waited_s.clear()
+            for name in HOSTS:
+                self.hosts[name] = self._hypervisor(self.directory, name)
+
+        return go_back
 
     def mover(self, calls: Calls | None = None, *, patience: Patience = PATIENCE) -> Mover:
         """A conductor's; what it asks of others goes by `calls`, if given."""
@@ -392,13 +410,18 @@ class LiveSite:
         assert (self.guests(number), self.claims(number), self.leftovers(number)) == ({}, [], {})
         assert self.migration(number).has_ended
 
+    def end_transfers(self, number: int = 1) -> None:
+        """Of the instance, on every host."""
+        for hypervisor in self.hosts.values():
+            hypervisor.driver.abort_transfer(uuid_of(number))
+            with suppress(VirtError):
+                self.until_over(hypervisor.name, uuid_of(number))
+
     def clear_away(self, number: int) -> None:
         """An instance with all that it has."""
         uuid = uuid_of(number)
+        self.end_transfers(number)
         for hypervisor in self.hosts.values():
-            hypervisor.driver.abort_transfer(uuid)
-            with suppress(VirtError):
-                self.until_over(hypervisor.name, uuid)
             hypervisor.driver.destroy(uuid)
         with suppress(InstanceNotFoundError):
             self.tables.instances.delete(uuid)

@@ -33,6 +33,7 @@ from cloud.virt.simulated.driver import SimulatedDriver
 from cloud.virt.simulated.host import HostSettings, HostSize
 from cloud.virt.simulated.knobs import Knobs, KnobSettings
 from tests.compute.records import TableRecords
+from tests.conductor.moves.saved import Saved
 from tests.conductor.site import CIDR, Calls, Network, Scheduler
 from tests.db.conftest import Clock
 from tests.db.making import NO_QUOTA, SMALL, compute_node, new_instance, uuid_of
@@ -117,13 +118,16 @@ class ResizeSite:
         self.case = case
         self.clock = clock
         self.directory = directory
+        self._database = database
         self.tables = Tables.of(database, clock, down_after_s=60)
         for host in HOSTS:
             room = NO_ROOM if case.stays and host != HERE else ROOM
             self.tables.compute_nodes.report(compute_node(host, room))
             self.say_alive(host)
-        self.drivers = {host: self._driver(host) for host in HOSTS}
-        self.computes = Computes({host: ColdMigrations(self._host(host, database)) for host in HOSTS}, self.drivers)
+        self.drivers: dict[str, SimulatedDriver] = {}
+        self._hosts: dict[str, ColdMigrations] = {}
+        self.computes = Computes(self._hosts, self.drivers)
+        self.start_hosts()
         self.scheduler: AsksScheduler = Scheduler(self.tables)
         self.calls = Calls()
         self.waited_s: list[float] = []
@@ -131,6 +135,23 @@ class ResizeSite:
     def say_alive(self, host: str) -> None:
         """Its nova-compute."""
         self.tables.services.report(ServiceReport(host, "nova-compute", "compute", "nova"))
+
+    def start_hosts(self) -> None:
+        """The nova-compute of each, which finds what an earlier one has left."""
+        for host in HOSTS:
+            self.drivers[host] = self._driver(host)
+            self._hosts[host] = ColdMigrations(self._host(host))
+
+    def save(self) -> Callable[[], None]:
+        """What it gives makes all as it is now, each time, and starts each nova-compute again."""
+        saved, now = Saved(self._database, self.directory), self.clock.now
+
+        def go_back() -> None:
+            saved.restore()
+            self.clock.now = now
+            self.start_hosts()
+
+        return go_back
 
     def mover(self, calls: Calls) -> Mover:
         """A conductor's; what it asks of others goes by `calls`."""
@@ -347,5 +368,5 @@ class ResizeSite:
             settings=HostSettings(shared_disks=shared),
         )
 
-    def _host(self, host: str, database: Database) -> Host:
-        return Host(host, self.drivers[host], TableRecords(database, self.clock, host), KeyLocks(wait_s=10.0))
+    def _host(self, host: str) -> Host:
+        return Host(host, self.drivers[host], TableRecords(self._database, self.clock, host), KeyLocks(wait_s=10.0))

@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import pytest
 
@@ -15,6 +14,7 @@ from cloud.services.conductor.moves.move import WAITS_S
 from cloud.services.conductor.moves.mover import LEFT_AFTER, UNHEARD_AFTER
 from tests.conductor.moves.live_site import SOURCE, LiveSite
 from tests.conductor.site import Calls, Killed, Point, at, first_time, raising
+from tests.conductor.trials import try_at
 from tests.db.making import uuid_of
 from tests.services.said import Line
 
@@ -48,11 +48,11 @@ class Scenario:
         """Let its hypervisors be so."""
         live.turn(SOURCE, fail=[] if self.knob is None else [self.knob])
 
-    def assert_ended(self, live: LiveSite, number: int) -> None:
+    def assert_ended(self, live: LiveSite) -> None:
         if self.ends_moved:
-            live.assert_moved(number)
+            live.assert_moved()
         else:
-            live.assert_stayed(number)
+            live.assert_stayed()
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -68,45 +68,49 @@ def scenario(request: pytest.FixtureRequest, live: LiveSite) -> Scenario:
     return found
 
 
-def calls_of(live: LiveSite) -> Sequence[Point]:
-    """All that such a migration passes by: before each call, and behind it."""
-    migration = live.enter(1000)
-    live.calls.begin()
-    live.move(migration)
-    points = tuple(live.calls.reached)
-    live.clear_away(1000)
-    assert len(points) > 60
-    return points
+@dataclass(frozen=True)
+class Begun:
+    """A migration that was asked for just now, to be gone on with as often as wanted: all is as then each time."""
 
+    live: LiveSite
+    scenario: Scenario
+    migration: Migration
+    go_back: Callable[[], None]
 
-def points_of(live: LiveSite, scenario: Scenario) -> Sequence[Point]:
-    """Where such a migration can stand: before its first call, or behind any."""
-    points = of_scenario(calls_of(live), scenario)
-    return [points[0], *(point for point in points if point[2] == "after")]
-
-
-def changes_of(live: LiveSite, scenario: Scenario) -> Sequence[Point]:
-    """Of those, where something has changed since the one before."""
-    first, *others = points_of(live, scenario)
-    return [first, *(point for point in others if point[1] not in READING)]
-
-
-def of_scenario(points: Sequence[Point], scenario: Scenario) -> Sequence[Point]:
-    """Of one that cannot go over only those that the other does not have, too."""
-    if scenario.ends_moved:
+    def all_calls(self) -> Sequence[Point]:
+        """All that it passes by: before each call, and behind it."""
+        self.go_back()
+        self.live.calls.begin()
+        self.live.move(self.migration)
+        points = tuple(self.live.calls.reached)
+        assert len(points) > 60
         return points
-    return points[next(place for place, point in enumerate(points) if point[1] == STARTS) :]
+
+    def calls(self) -> Sequence[Point]:
+        """Of one that cannot go over only those that the other does not have, too."""
+        points = self.all_calls()
+        if self.scenario.ends_moved:
+            return points
+        return points[next(place for place, point in enumerate(points) if point[1] == STARTS) :]
+
+    def points(self) -> Sequence[Point]:
+        """Where it can stand: before its first call, or behind any."""
+        points = self.calls()
+        return [points[0], *(point for point in points if point[2] == "after")]
+
+    def changes(self) -> Sequence[Point]:
+        """Of those, where something has changed since the one before."""
+        first, *others = self.points()
+        return [first, *(point for point in others if point[1] not in READING)]
+
+    def try_at(self, points: Sequence[Point], trial: Callable[[Point], None]) -> None:
+        """Each of them from the beginning."""
+        try_at(points, self.go_back, trial)
 
 
-def try_at(live: LiveSite, points: Sequence[Point], trial: Callable[[int, Point], None]) -> None:
-    """Each point with an instance of its own, by its number; it is cleared away afterwards."""
-    for number, point in enumerate(points, start=1):
-        try:
-            trial(number, point)
-        except BaseException as exc:
-            exc.add_note(f"at {point}")
-            raise
-        live.clear_away(number)
+@pytest.fixture
+def begun(live: LiveSite, scenario: Scenario) -> Begun:
+    return Begun(live, scenario, live.enter(), live.save())
 
 
 def behind(name: str, points: Sequence[Point]) -> Sequence[Point]:
@@ -116,48 +120,48 @@ def behind(name: str, points: Sequence[Point]) -> Sequence[Point]:
 
 
 def test_killed_anywhere_it_ends_as_it_would_have_when_the_request_comes_back(
-    live: LiveSite, scenario: Scenario
+    live: LiveSite, scenario: Scenario, begun: Begun
 ) -> None:
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
+    def trial(point: Point) -> None:
         live.calls.begin(at(point, raising(Killed())))
         with pytest.raises(Killed):
-            live.move(migration)
+            live.move(begun.migration)
         live.calls.begin()
-        live.move(migration, live.mover())
-        scenario.assert_ended(live, number)
+        live.move(begun.migration, live.mover())
+        scenario.assert_ended(live)
 
-    try_at(live, changes_of(live, scenario), trial)
+    begun.try_at(begun.changes(), trial)
 
 
 @ON_SQLITE
-def test_killed_anywhere_and_its_message_lost_it_is_taken_up_all_the_same(live: LiveSite, scenario: Scenario) -> None:
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
+def test_killed_anywhere_and_its_message_lost_it_is_taken_up_all_the_same(
+    live: LiveSite, scenario: Scenario, begun: Begun
+) -> None:
+    def trial(point: Point) -> None:
         live.calls.begin(at(point, raising(Killed())))
         with pytest.raises(Killed):
-            live.move(migration)
+            live.move(begun.migration)
         mover = live.mover()
         assert [*mover.left()] == []
-        is_over = live.migration(number).has_ended
-        after = UNHEARD_AFTER if live.migration(number).owner is None else LEFT_AFTER
+        is_over = live.migration().has_ended
+        after = UNHEARD_AFTER if live.migration().owner is None else LEFT_AFTER
         live.clock.advance(after.total_seconds())
         for host in live.hosts:
             live.report(host)
-        assert [*mover.left()] == ([] if is_over else [migration.id])
+        assert [*mover.left()] == ([] if is_over else [begun.migration.id])
         assert [*mover.left()] == []  # it was said
-        mover.move(migration.id)
+        mover.move(begun.migration.id)
         if not is_over:
-            scenario.assert_ended(live, number)
+            scenario.assert_ended(live)
 
-    try_at(live, points_of(live, scenario)[::3], trial)
+    begun.try_at(begun.points()[::3], trial)
 
 
 @ON_SQLITE
-def test_killed_again_and_again_it_ends_as_it_would_have(live: LiveSite, scenario: Scenario) -> None:
+def test_killed_again_and_again_it_ends_as_it_would_have(live: LiveSite, scenario: Scenario, begun: Begun) -> None:
     chance = random.Random(20141016)  # noqa: S311 - it picks points
-    for number in range(1, 13):
-        migration = live.enter(number)
+    for _ in range(12):
+        begun.go_back()
         for _ in range(5):
             kill = (chance.randrange(30), chance.choice(["before", "after"]))
 
@@ -167,14 +171,13 @@ def test_killed_again_and_again_it_ends_as_it_would_have(live: LiveSite, scenari
 
             live.calls.begin(step_in)
             try:
-                live.move(migration)
+                live.move(begun.migration)
             except Killed:
                 continue
             break
         live.calls.begin()
-        live.move(migration)
-        scenario.assert_ended(live, number)
-        live.clear_away(number)
+        live.move(begun.migration)
+        scenario.assert_ended(live)
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(live: LiveSite) -> None:
@@ -197,26 +200,26 @@ def test_a_request_that_comes_once_more_changes_nothing(live: LiveSite, scenario
     before = live.instance(), live.migration()
     live.move(migration)
     assert (live.instance(), live.migration()) == before
-    scenario.assert_ended(live, 1)
+    scenario.assert_ended(live)
 
 
 @ON_SQLITE
-def test_without_database_or_bus_for_a_moment_it_ends_as_it_would_have(live: LiveSite, scenario: Scenario) -> None:
+def test_without_database_or_bus_for_a_moment_it_ends_as_it_would_have(
+    live: LiveSite, scenario: Scenario, begun: Begun
+) -> None:
     """Before a call nothing was done; behind one all was, and nobody knows."""
     away: Mapping[bool, Exception] = {
         True: BusUnavailableError("cannot reach the bus"),
         False: DatabaseUnavailableError("cannot use database: it is away"),
     }
 
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
+    def trial(point: Point) -> None:
         is_over_the_bus = point[1].startswith(("scheduler.", "compute."))
         live.calls.begin(at(point, raising(away[is_over_the_bus])))
-        live.move(migration)
-        scenario.assert_ended(live, number)
+        live.move(begun.migration)
+        scenario.assert_ended(live)
 
-    points = of_scenario(calls_of(live), scenario)
-    try_at(live, [point for point in points if point[1] not in READING or point[2] == "before"], trial)
+    begun.try_at([point for point in begun.calls() if point[1] not in READING or point[2] == "before"], trial)
 
 
 def test_without_a_database_for_long_it_is_left_to_whoever_takes_up_what_is_left(live: LiveSite) -> None:
@@ -236,102 +239,98 @@ def test_without_a_database_for_long_it_is_left_to_whoever_takes_up_what_is_left
 @ON_SQLITE
 @pytest.mark.parametrize("hears", [True, False], ids=["its host hears of it", "its host hears of it later"])
 def test_deleted_anywhere_nothing_is_left_and_it_is_no_fault(
-    live: LiveSite, scenario: Scenario, *, hears: bool
+    live: LiveSite, scenario: Scenario, begun: Begun, *, hears: bool
 ) -> None:
     """Before the hand-over the migration is cancelled, behind it that comes to its end."""
-    points = points_of(live, scenario)
+    points = begun.points()
     late = behind("migrations.hand_over", points)
 
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
-        live.calls.begin(at(point, lambda: live.delete(uuid_of(number), hears=hears)))
-        live.move(migration)
+    def trial(point: Point) -> None:
+        live.calls.begin(at(point, lambda: live.delete(uuid_of(1), hears=hears)))
+        live.move(begun.migration)
         if not hears:
-            live.finish_deletion(uuid_of(number))
-        live.assert_deleted(number)
+            live.finish_deletion(uuid_of(1))
+        live.assert_deleted()
         if point not in late:
             ends = (MigrationStatus.CANCELLED, MigrationStatus.FAILED)
-            assert live.migration(number).status in ends
+            assert live.migration().status in ends
         elif scenario.ends_moved:
-            assert live.migration(number).status is MigrationStatus.COMPLETED
+            assert live.migration().status is MigrationStatus.COMPLETED
 
-    try_at(live, points, trial)
+    begun.try_at(points, trial)
 
 
 @ON_SQLITE
-def test_aborted_anywhere_it_stays_unless_it_has_gone_already(live: LiveSite, scenario: Scenario) -> None:
-    points = points_of(live, scenario)
-
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
+def test_aborted_anywhere_it_stays_unless_it_has_gone_already(live: LiveSite, scenario: Scenario, begun: Begun) -> None:
+    def trial(point: Point) -> None:
         refused: list[MigrationStateError] = []
 
         def abort() -> None:
             try:
-                live.tables.migrations.want_abort(migration.id)
+                live.tables.migrations.want_abort(begun.migration.id)
             except MigrationStateError as exc:
                 refused.append(exc)
 
         live.calls.begin(at(point, abort))
-        live.move(migration)
-        status = live.migration(number).status
+        live.move(begun.migration)
+        status = live.migration().status
         if status is MigrationStatus.CANCELLED:
-            live.assert_stayed(number, status=status)
+            live.assert_stayed(status=status)
             assert not refused
         else:
-            scenario.assert_ended(live, number)
+            scenario.assert_ended(live)
 
-    try_at(live, points, trial)
+    begun.try_at(begun.points(), trial)
 
 
 @ON_SQLITE
-def test_aborted_before_the_transfer_is_over_it_is_cancelled(live: LiveSite) -> None:
-    points = points_of(live, SCENARIOS["it goes over"])
+@pytest.mark.parametrize("scenario", ["it goes over"], indirect=True)
+def test_aborted_before_the_transfer_is_over_it_is_cancelled(live: LiveSite, begun: Begun) -> None:
+    def trial(point: Point) -> None:
+        live.calls.begin(at(point, lambda: live.abort(begun.migration)))
+        live.move(begun.migration)
+        live.assert_stayed(status=MigrationStatus.CANCELLED)
+
+    points = begun.points()
     over = next(place for place, point in enumerate(points) if point[1:] == ("compute.live_transfer", "after"))
-    for number, point in enumerate(points[:over:3], start=1):
-        migration = live.enter(number)
-        live.calls.begin(at(point, partial(live.abort, migration)))
-        live.move(migration)
-        live.assert_stayed(number, status=MigrationStatus.CANCELLED)
-        live.clear_away(number)
+    begun.try_at(points[:over:3], trial)
 
 
 @ON_SQLITE
-def test_got_by_two_conductors_it_ends_once(live: LiveSite, scenario: Scenario) -> None:
+def test_got_by_two_conductors_it_ends_once(live: LiveSite, scenario: Scenario, begun: Begun) -> None:
     """One stands still anywhere, while another one has the request and moves it to its end; then it goes on."""
     calls = Calls()
     other = live.mover(calls)
 
-    def trial(number: int, point: Point) -> None:
-        migration = live.enter(number)
+    def trial(point: Point) -> None:
         calls.begin()
-        live.calls.begin(at(point, lambda: live.move(migration, other)))
-        live.move(migration)
-        scenario.assert_ended(live, number)
+        live.calls.begin(at(point, lambda: live.move(begun.migration, other)))
+        live.move(begun.migration)
+        scenario.assert_ended(live)
 
-    try_at(live, points_of(live, scenario), trial)
+    begun.try_at(begun.points(), trial)
 
 
 @ON_SQLITE
-def test_two_conductors_at_the_same_time_do_no_harm(live: LiveSite, scenario: Scenario) -> None:
+def test_two_conductors_at_the_same_time_do_no_harm(live: LiveSite, scenario: Scenario, begun: Begun) -> None:
     """Each goes on for a while, then the other: by chance, but the same each time."""
     chance = random.Random(19821016)  # noqa: S311 - it picks points
-    points = calls_of(live)
-    for number in range(1, 13):
-        migration, calls = live.enter(number), Calls()
+    points = begun.all_calls()
+    for _ in range(12):
+        begun.go_back()
+        calls = Calls()
         first, second = sorted(chance.sample(range(len(points)), 2))
         calls.begin(at(points[second], raising(Killed())))
 
-        def go(asked: Migration = migration, calls: Calls = calls) -> None:
+        def go(calls: Calls = calls) -> None:
             with suppress(Killed):  # where it gets so far
-                live.move(asked, live.mover(calls))
+                live.move(begun.migration, live.mover(calls))
 
         live.calls.begin(at(points[first], go))
-        live.move(migration)
+        live.move(begun.migration)
         live.calls.begin()
-        live.move(migration)
-        scenario.assert_ended(live, number)
-        live.clear_away(number)
+        live.move(begun.migration)
+        scenario.assert_ended(live)
 
 
 def test_what_is_left_is_taken_up_oldest_first_and_not_all_at_once(live: LiveSite) -> None:
