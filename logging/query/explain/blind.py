@@ -27,6 +27,13 @@ class Asking:
     time: TimeRange
     now: datetime
     accounts: Accounts = field(default_factory=NoAccounts)
+    _last: dict[str, Line | None] = field(default_factory=dict)
+
+    def last_of(self, host: str) -> Line | None:
+        """The line of a host that arrived last, which is looked for once."""
+        if host not in self._last:
+            self._last[host] = last_seen(host, self.time, self.lines)
+        return self._last[host]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +99,28 @@ def _looked_at(sentences: Iterator[str], what: str) -> Iterator[str]:
 def _silent(operation: Operation, window: Window, asking: Asking, skews: Skews) -> Iterator[str]:
     quiet: list[str] = []
     for host in operation.all_hosts:
-        last = last_seen(host, asking.time, asking.lines)
+        last = asking.last_of(host)
         if last is None:
             yield f"host {host} has no line at all in this time"
             continue
         silent_since = skews.corrected(last).time
         if silent_since < window.until - SILENT:
             yield f"host {host} is silent since {_at(silent_since)}, which is before the end of this"
-        elif not _has_spoken(host, window.shifted(skews.of(host)), asking.lines):
+        elif not _is_heard(host, window, operation) and not _has_spoken(
+            host, window.shifted(skews.of(host)), asking.lines
+        ):
             begin, end = _at(window.since - SILENT), _at(window.until + SILENT)
             yield f"host {host} has no line from {begin} to {end}, though it has others"
         elif asking.time.until is None and last.observed < asking.now - SILENT:
             quiet.append(f"host {host} since {_at(silent_since)}")
     if quiet:
         yield f"nothing has been heard of {', '.join(quiet)}: what has happened there by now no line tells"
+
+
+def _is_heard(host: str, window: Window, operation: Operation) -> bool:
+    """Whether the procedure's own lines show that the host has spoken then, so that no others need to be asked for."""
+    since, until = window.since - SILENT, window.until + SILENT
+    return any(line.host == host and since <= line.time < until for line in operation.lines)
 
 
 def _has_spoken(host: str, window: Window, lines: Lines) -> bool:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloud.logs.events import BUILD, COMPLETED, EVACUATE, FAILED, MIGRATION, PROGRESS, RESIZE, STARTED, Procedure
-from cloud.logs.query.explain.lines import ERR, Line
+from cloud.logs.query.explain.lines import WARNING, Line
 from cloud.logs.query.explain.places import Side
 
 
@@ -44,8 +44,8 @@ LANDMARKS: Sequence[Landmark] = (
     _landmark(r"\APost operation of migration started", MIGRATION, "post", STARTED, Side.DESTINATION),
     _landmark(r"\APost live migration at destination .* failed", MIGRATION, "post", FAILED, Side.SOURCE),
     _landmark(r"\AMigrating instance to .* finished successfully", MIGRATION, "post", COMPLETED, Side.SOURCE),
+    _landmark(r", in post_live_migration_at_destination\b", MIGRATION, "post", FAILED, Side.DESTINATION),
     _landmark(r"\AMigration of instance .* unexpectedly failed", MIGRATION, "request", FAILED),
-    _landmark(r"\AFailed to compute_task_migrate_server\b.*live", MIGRATION, "schedule", FAILED),
     _landmark(r"\ARebuilding instance\b", EVACUATE, "spawn", STARTED, Side.DESTINATION),
     _landmark(r", in rebuild_instance\b|\bin _do_rebuild_instance\b", EVACUATE, "spawn", FAILED, Side.DESTINATION),
     _landmark(r"\AMigrating\Z", RESIZE, "pre", STARTED, Side.DESTINATION),
@@ -58,11 +58,16 @@ LANDMARKS: Sequence[Landmark] = (
     ),
     _landmark(r", in (?:finish_resize|_finish_resize|finish_migration)\b", RESIZE, "post", FAILED, Side.DESTINATION),
     _landmark(r", in (?:prep_resize|_prep_resize)\b", RESIZE, "claim", FAILED, Side.DESTINATION),
-    _landmark(r"\ANo valid host found for cold migrate", RESIZE, "schedule", FAILED),
+    _landmark(r"\AInstance running successfully", RESIZE, "post", COMPLETED, Side.DESTINATION),
+    _landmark(r"\bNo valid host found for (?:cold migrate|resize)\b", RESIZE, "schedule", FAILED),
     _landmark(
         r"\AFailed to compute_task_(?:build_instances|schedule_and_build_instances)\b", BUILD, "schedule", FAILED
     ),
     _landmark(r"\AFailed to scheduler_run_instance\b", BUILD, "schedule", FAILED),
+    _landmark(r"\AFailed to (?:compute_task|scheduler)_\w+: .*\b[Ll]ive migrat", MIGRATION, "request", FAILED),
+    _landmark(r"\AFailed to (?:compute_task|scheduler)_\w+: No valid host\b", None, "schedule", FAILED),
+    _landmark(r"\AFailed to (?:compute_task|scheduler)_\w+: ", None, "request", FAILED),
+    _landmark(r"\AHTTP exception thrown: ", None, "request", FAILED),
     _landmark(r"\AAttempting to build \d+ instance", BUILD, "schedule", STARTED),
     _landmark(r"\AChoosing host ", BUILD, "schedule", COMPLETED),
     _landmark(r"\AStarting instance\.\.\.", BUILD, "claim", STARTED, Side.DESTINATION),
@@ -80,17 +85,42 @@ LANDMARKS: Sequence[Landmark] = (
     _landmark(r"\AFiltering removed all hosts|\AFilter \w+ returned 0 hosts", None, "schedule", FAILED),
 )
 """By what is written first; those of failures also where a traceback names a function. The first that fits counts."""
+_OF_NEWS = ("request", "schedule")
+"""Steps whose failures nova tells as mere news."""
 
 
 def landmark_of(line: Line) -> Landmark | None:
-    """None for a line that tells nothing of the kind; a failure's words count only in lines that are no mere news."""
+    """None for a line that tells nothing of the kind; a failure's words count only in lines that are no mere news.
+
+    What failed and is tried again has not failed yet.
+    """
     if not line.is_classic:
         return None
     for landmark in LANDMARKS:
-        is_told = landmark.suffix != FAILED or line.severity <= ERR + 1 or landmark.step == "schedule"
+        is_told = landmark.suffix != FAILED or line.severity <= WARNING or landmark.step in _OF_NEWS
         if is_told and landmark.pattern.search(line.message):
-            return landmark
+            is_open = landmark.suffix == FAILED and is_tried_again(line)
+            return replace(landmark, suffix=PROGRESS) if is_open else landmark
     return None
+
+
+_ATTEMPT = re.compile(r"\(attempt (\d{1,6}) of (\d{1,6})\)")
+_AGAIN = re.compile(r"(?<!\bnot)[ ,]+(?:will retry|retrying)(?: \S+)?\.*\s*\Z", re.IGNORECASE)
+
+
+def is_tried_again(line: Line) -> bool:
+    """Whether it says that what has failed is not given up: there are attempts left, or it is being repeated."""
+    said = line.message.partition("\n")[0]
+    found = _ATTEMPT.search(said)
+    return line.is_classic and (int(found[1]) < int(found[2]) if found else _AGAIN.search(said) is not None)
+
+
+_REFUSALS = ("Failed to compute_task_", "Failed to scheduler_", "HTTP exception thrown: ")
+
+
+def is_refusal(line: Line) -> bool:
+    """Whether it says that a request has failed: nova tells that in a warning, or as mere news."""
+    return line.is_classic and line.message.startswith(_REFUSALS)
 
 
 _DELETION = "Terminating instance"

@@ -12,7 +12,7 @@ from cloud.logs.query.explain.catalogue import Catalogue
 from cloud.logs.query.explain.cause_files import shipped
 from cloud.logs.query.explain.causes import Place, causes_of, own_causes
 from cloud.logs.query.explain.explanation import Explanation, KnownCause, found_causes
-from cloud.logs.query.explain.gather import Gathered, Window, around, arrival_of, gather, last_seen
+from cloud.logs.query.explain.gather import Gathered, Window, around, arrival_of, gather
 from cloud.logs.query.explain.identity import NotFoundError, Subject, names_of, resolve
 from cloud.logs.query.explain.ladder import Outcome, Stage, failures_of, ladder_of, refusals_of
 from cloud.logs.query.explain.lines import Line, Lines
@@ -134,7 +134,7 @@ class _Case:
 
     def _skews(self, operation: Operation) -> Skews:
         """By its lines as they came, and the last ones of its hosts."""
-        found = (last_seen(host, self._asking.time, self._asking.lines) for host in operation.all_hosts)
+        found = map(self._asking.last_of, operation.all_hosts)
         return skews_of([*self._gathered.lines, *(line for line in found if line is not None)])
 
     def _nearby(self, operation: Operation, window: Window, skews: Skews) -> tuple[list[Line], bool]:
@@ -154,11 +154,17 @@ class _Case:
         return found, is_cut
 
     def _chosen(self) -> Operation:
-        """The last that failed, or was given up; where none was, the last."""
+        """The last that failed, or was given up; where none was, the last.
+
+        What happens aside alters nothing of how a procedure before it has ended.
+        """
+        ended = [each for each in self._about if each.procedure is not None and each.ending is not Ending.UNKNOWN]
+        first = min((each.began for each in ended), default=None)
+        about = [each for each in self._about if first is None or each.began < first or not each.is_aside]
         for ending in (Ending.FAILED, Ending.CANCELLED):
-            if found := [each for each in self._about if each.ending is ending]:
+            if found := [each for each in about if each.ending is ending]:
                 return found[-1]
-        return self._about[-1]
+        return about[-1]
 
     def _failures(self, operation: Operation, ladder: Sequence[Stage]) -> Iterator[tuple[Stage | None, Found]]:
         """The one to be explained, then those of other attempts in order; none where it did not fail."""
@@ -168,7 +174,7 @@ class _Case:
         if operation.ending is Ending.UNKNOWN and not stages:
             return
         if operation.is_classic or not stages:
-            stage = stages[0] if stages else None
+            stage = _first_told(stages)
             found = self._first_error(operation, stage, None)
             if found is not None:
                 yield _stage_of(found, ladder) or stage, found
@@ -183,7 +189,7 @@ class _Case:
 
     def _first_error(self, operation: Operation, stage: Stage | None, failed: Line | None) -> Found | None:
         since = operation.began
-        lines = list(operation.lines)
+        lines = list(operation.standing_lines if operation.is_classic else operation.lines)
         if failed is not None and stage is not None:
             since = (stage.began or failed.time) - timedelta(milliseconds=1)
             later = [each.began for each in ladder_of(operation) if each.began is not None and each.began > failed.time]
@@ -199,10 +205,21 @@ class _Case:
         return first_error(lines, failed, hosts, since, has_cause)
 
 
+def _first_told(stages: Sequence[Stage]) -> Stage | None:
+    """That a request has failed only sums up what a step has told."""
+    return next((stage for stage in stages if stage.step != "request"), stages[0] if stages else None)
+
+
 def _stage_of(found: Found, ladder: Sequence[Stage]) -> Stage | None:
-    """The stage that a classic error is of."""
-    of_it = (stage for stage in ladder if any(mark.line.row_id == found.first.line.row_id for mark in stage.marks))
-    return next(of_it, None)
+    """The stage that a classic error is of; behind the transfer of a live migration it is what follows that."""
+    line = found.first.line
+    of_it = (stage for stage in ladder if any(mark.line.row_id == line.row_id for mark in stage.marks))
+    open_post = (
+        stage
+        for stage in ladder
+        if stage.step == "post" and stage.began is not None and stage.began <= line.time and line.is_classic
+    )
+    return next(of_it, None) or next(open_post, None)
 
 
 def _window(operation: Operation, stage: Stage | None) -> Window:

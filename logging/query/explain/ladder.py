@@ -122,8 +122,10 @@ def _take(stages: list[Stage], mark: Mark, hosts: _Hosts) -> None:
         )
         return
     if current is None or number is None or current.outcome is not Outcome.OPEN:
-        if mark.line.is_classic and current is not None and current.outcome.value == mark.suffix:
-            return  # the same told once more, as an echo
+        is_classic = mark.line.is_classic
+        if is_classic and current is not None and number is not None and current.outcome.value == mark.suffix:
+            stages[number] = replace(current, marks=(*current.marks, mark))  # the same told once more, as an echo
+            return
         current = Stage(mark.step, Outcome.OPEN, _attempt(stages, is_again=True), side, named, has_start=False)
         stages.append(current)
         number = len(stages) - 1

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from cloud.logs.events import BUILD, FAILED, PROCEDURES, STARTED, SUFFIXES, Procedure
+from cloud.logs.events import BUILD, COMPLETED, FAILED, MIGRATION, PROCEDURES, RESIZE, STARTED, SUFFIXES, Procedure
+from cloud.logs.query.explain.attempts import standing
 from cloud.logs.query.explain.classic import destination_of, is_deleted, is_deletion, landmark_of
-from cloud.logs.query.explain.lines import ERR, Line
+from cloud.logs.query.explain.lines import ERR, WARNING, Line
 from cloud.logs.query.explain.places import Side
 
 AROUND = timedelta(seconds=60)
@@ -19,6 +20,8 @@ _ROLLBACK = "rollback"
 _BUILD_ROLLBACK = {"step started": STARTED, "step completed": "completed", "step failed": FAILED}
 """A build has no event of its rollback: the line's words tell."""
 _GOOD = ("completed", "finished", "confirmed", "reverted")
+_LAST = {MIGRATION.name: "post", BUILD.name: "spawn", RESIZE.name: "post"}
+"""The step with which a classic procedure has done what it was asked for."""
 
 
 class Ending(StrEnum):
@@ -112,14 +115,48 @@ class Operation:
             return self._classic_ending()
         return Ending.FAILED if any(mark.suffix == FAILED for mark in self.marks) else Ending.UNKNOWN
 
+    @property
+    def last_success(self) -> Mark | None:
+        """What tells that a classic procedure has done what it was asked for; None of one that never came to that."""
+        step = None if self.procedure is None else _LAST.get(self.procedure.name)
+        found = (mark for mark in reversed(self.marks) if (mark.step, mark.suffix) == (step, COMPLETED))
+        return next(found, None)
+
+    @property
+    def standing_lines(self) -> Sequence[Line]:
+        """Without what was overcome by another attempt."""
+        return standing(self.lines)
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether nobody has asked for it, as for a periodic task: a host's classic errors that are of no procedure."""
+        if self.procedure is not None or self.is_deletion or not all(line.is_classic for line in self.lines):
+            return False
+        if not any(line.has_user for line in self.lines):
+            return True
+        return all(
+            line.service == "nova-compute" and line.severity <= WARNING and ".rpc." not in (line.logger or "")
+            for line in self.lines
+        )
+
     def _classic_ending(self) -> Ending:
-        if any(mark.suffix == FAILED for mark in self.marks) or any(line.severity <= ERR for line in self.lines):
+        """A success outdoes what failed before it: another host or attempt has brought it about."""
+        failed = {mark.line.row_id for mark in self.marks if mark.suffix == FAILED}
+        failures = [line for line in self.standing_lines if line.severity <= ERR or line.row_id in failed]
+        success = self.last_success
+        if success is not None and self._is_overcome(failures, success):
+            return Ending.COMPLETED
+        if failures:
             return Ending.FAILED
         if self.is_deletion:
             return Ending.COMPLETED if any(map(is_deleted, self.lines)) else Ending.UNKNOWN
-        last = self.marks[-1] if self.marks else None
-        done = last is not None and (last.step, last.suffix) in (("post", "completed"), ("spawn", "completed"))
-        return Ending.COMPLETED if done else Ending.UNKNOWN
+        return Ending.UNKNOWN
+
+    def _is_overcome(self, failures: Sequence[Line], success: Mark) -> bool:
+        """What fails behind the transfer of a live migration is not tried again."""
+        of_post = {mark.line.row_id for mark in self.marks if mark.step == "post" and mark.suffix == FAILED}
+        last = (success.line.time, success.line.row_id)
+        return all((line.time, line.row_id) < last and line.row_id not in of_post for line in failures)
 
     @property
     def hosts(self) -> Mapping[Side, tuple[str, ...]]:

@@ -1,10 +1,10 @@
 """All lines of an instance, a migration or a request -> the procedures that they are of, in order of time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from cloud.logs.events import BUILD, MIGRATION, Procedure
+from cloud.logs.events import BUILD, COMPLETED, FAILED, MIGRATION, STARTED, Procedure
 from cloud.logs.query.explain.classic import is_deletion
 from cloud.logs.query.explain.lines import WARNING, Line
 from cloud.logs.query.explain.operation import AROUND, Mark, Operation, mark_of
@@ -80,8 +80,13 @@ class _Group:
 
 
 def _of_requests(lines: Sequence[Line]) -> list[Operation]:
-    """Classic lines, and requests without events. Lines without a request are of the one that is under way."""
+    """Classic lines, and requests without events. Lines without a request are of the one that is under way.
+
+    nova waits for a guest outside of the request's thread: that it runs is said without the request, and is of the one
+    that has begun something with the instance on that host last.
+    """
     groups = _groups(lines)
+    owners = _owners(groups, lines)
     found: list[Operation] = []
     for group in groups:
         begin, end = group.lines[0].time, group.lines[-1].time
@@ -93,13 +98,46 @@ def _of_requests(lines: Sequence[Line]) -> list[Operation]:
                 line
                 for line in lines
                 if line.request_id is None and begin <= line.time <= until and line.instance in (None, group.instance)
+                if line.row_id not in owners
             ]
+        own += [line for line in lines if owners.get(line.row_id) is group]
         own.sort(key=lambda line: (line.time, line.row_id))
         found += _of_request(own, group.instance)
     if not groups and lines:
         instances = {line.instance for line in lines} - {None}
         found += _of_request(list(lines), instances.pop() if len(instances) == 1 else None)
     return found
+
+
+def _owners(groups: Sequence[_Group], lines: Sequence[Line]) -> Mapping[int, _Group]:
+    """Of successes that are told without a request: whose they are, by the number of the line."""
+    successes = [
+        (line, told[0])
+        for line in lines
+        if line.request_id is None and (told := mark_of(line)) is not None and told[1].suffix == COMPLETED
+    ]
+    if not successes:
+        return {}
+    begun: list[tuple[Line, _Group, set[Procedure | None]]] = []
+    for group in groups:
+        told_of = [found for line in group.lines if (found := mark_of(line)) is not None]
+        procedures = {procedure for procedure, _ in told_of} - {None}
+        begun += [(mark.line, group, procedures) for _, mark in told_of if mark.suffix == STARTED or _is_claim(mark)]
+    begun.sort(key=lambda each: (each[0].time, each[0].row_id))
+    owners: dict[int, _Group] = {}
+    for line, procedure in successes:
+        before = [
+            each
+            for each in begun
+            if (each[0].host, each[1].instance) == (line.host, line.instance) and each[0].time <= line.time
+        ]
+        if before and (not before[-1][2] or procedure in before[-1][2]):
+            owners[line.row_id] = before[-1][1]
+    return owners
+
+
+def _is_claim(mark: Mark) -> bool:
+    return (mark.step, mark.suffix) == ("claim", COMPLETED)
 
 
 def _groups(lines: Sequence[Line]) -> list[_Group]:
@@ -134,4 +172,13 @@ def _of_request(lines: Sequence[Line], instance: str | None) -> list[Operation]:
     marks = [
         mark for each, mark in told if each in (None, procedure) and (procedure is None or mark.step in procedure.steps)
     ]
-    return [Operation(procedure, None, instance, lines, marks)]
+    return [Operation(procedure, None, instance, lines, list(_after_transfer(marks)))]
+
+
+def _after_transfer(marks: Iterable[Mark]) -> Iterator[Mark]:
+    """A transfer that was completed cannot fail any more: what is told as its failure then is of what follows it."""
+    is_over = False
+    for mark in marks:
+        is_over = is_over or mark.step == "post" or (mark.step, mark.suffix) == ("transfer", COMPLETED)
+        is_late = is_over and (mark.step, mark.suffix) == ("transfer", FAILED)
+        yield replace(mark, step="post") if is_late else mark

@@ -5,9 +5,11 @@ The ranking, from the first rule that decides:
 1. Only lines that carry an id of the procedure, or the hypervisor's name of its instance, can be the first error.
    What a host says without naming anybody (its kernel, its libvirtd) is never that; the catalogue may find in it what
    lies behind the error (causes.py).
-2. Lines that tell the same failure are one: those whose innermost error stands in one another's text.
+2. Lines that tell the same failure are one: those whose innermost error stands in one another's text, and what a
+   classic service says of its own accord at once before the traceback of the same request.
 3. Where an event says which step failed, the failure is the one that the event tells, unless the failed step's host
-   has reported another error of that step before. Warnings count only when they tell the same failure, or have a cause.
+   has reported another error of that step before. Warnings count only when they tell the same failure, have a cause,
+   or say that a request has failed, which nova tells as mere news, too.
 4. Else the failure that is told first. Hosts' clocks may differ by SLACK: within that the failed step's host is first.
 5. Of the lines of one failure, one with a traceback on the failed step's host, then one with a traceback, then one of
    that host, then the earliest. All others are its echoes.
@@ -19,12 +21,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cloud.logs.events import FAILED, RPC_TIMEOUT
+from cloud.logs.query.explain.classic import is_refusal
 from cloud.logs.query.explain.exceptions import Raised, innermost
 from cloud.logs.query.explain.lines import ERR, WARNING, Line
 
 _REMOTE = re.compile(r"([A-Za-z_]\w*): (.*)", re.DOTALL)
 
 SLACK = timedelta(seconds=2)
+AT_ONCE = timedelta(seconds=1)
+"""Between what a service says of an error and the traceback of that."""
 MIN_TOLD = 12
 """Characters of an error that are enough to know it again in another line."""
 
@@ -105,13 +110,13 @@ def is_same(one: Suspect, other: Suspect) -> bool:
 
 
 def _is_error(line: Line) -> bool:
-    return line.severity <= WARNING or line.event == RPC_TIMEOUT or bool(line.fields.get("error"))
+    return line.severity <= WARNING or line.event == RPC_TIMEOUT or bool(line.fields.get("error")) or is_refusal(line)
 
 
 def _counts(suspect: Suspect, told: Suspect | None, has_cause: Callable[[Suspect], bool]) -> bool:
     if told is not None and is_same(suspect, told):
         return True
-    if suspect.line.severity <= ERR:
+    if suspect.line.severity <= ERR or is_refusal(suspect.line):
         return True
     return told is None and (suspect.raised is not None or has_cause(suspect))
 
@@ -120,11 +125,24 @@ def _groups(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
     groups: list[list[Suspect]] = []
     for suspect in sorted(suspects, key=lambda each: (each.line.time, each.line.row_id)):
         group = next((group for group in groups if any(is_same(each, suspect) for each in group)), None)
+        before = groups[-1] if groups else []
+        if group is None and before and all(_leads_to(each, suspect) for each in before):
+            group = before
         if group is None:
             groups.append([suspect])
         else:
             group.append(suspect)
     return groups
+
+
+def _leads_to(one: Suspect, other: Suspect) -> bool:
+    """Whether the first was said on the way to the traceback of the other: by one service, of one request, at once."""
+    if not (one.line.is_classic and other.line.is_classic) or one.raised is not None or other.raised is None:
+        return False
+    first, second = one.line, other.line
+    source = (first.host, first.service, first.process, first.request_id)
+    is_one = source == (second.host, second.service, second.process, second.request_id)
+    return is_one and first.severity <= ERR and first.request_id is not None and second.time - first.time <= AT_ONCE
 
 
 def _chosen(groups: Sequence[list[Suspect]], told: Suspect | None, hosts: Collection[str]) -> list[Suspect]:

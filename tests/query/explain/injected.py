@@ -46,6 +46,11 @@ def two_kinds(number: int) -> Sequence[str]:
     return (KINDS[0], KINDS[1 + number % (len(KINDS) - 1)])
 
 
+def one_kind(number: int) -> Sequence[str]:
+    """Another one for each number."""
+    return (KINDS[number % len(KINDS)],)
+
+
 def failing(name: str, error: Exception) -> Callable[[Point], None]:
     """Let the calls of that name fail."""
 

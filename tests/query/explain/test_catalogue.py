@@ -63,6 +63,10 @@ def test_what_was_caught_stands_in_the_texts(tmp_path: Path) -> None:
     [
         ("unable to connect to server at '10.77.0.9:16509': No route to host", None, ["destination-unreachable"]),
         ("unable to connect to server at 'compute-02:49152': Connection refused", None, ["migration-port-refused"]),
+        ("unable to connect to server at 'compute-02:49215': No route to host", None, ["migration-port-refused"]),
+        ("unable to connect to server at 'compute-02:61152': Connection timed out", None, ["migration-port-refused"]),
+        ("unable to connect to server at 'compute-02:16514': Connection timed out", None, ["destination-unreachable"]),
+        ("unable to connect to server at 'compute-02:49151': Connection timed out", None, ["destination-unreachable"]),
         ("Unsafe migration: Migration without shared storage is unsafe", None, ["no-shared-storage"]),
         ("Cannot get interface MTU on 'br100': No such device", None, ["missing-bridge"]),
         ("internal error: Attempt to migrate guest to the same host 0a1b", None, ["same-host"]),
@@ -82,3 +86,20 @@ def test_what_libvirt_and_our_scheduler_say_is_known_by_one_cause_at_most(
     text: str, exception: str | None, causes: list[str]
 ) -> None:
     assert [match.cause.id for match in shipped().matches(Said(text, exception))] == causes
+
+
+@pytest.mark.parametrize(
+    ("exception", "procedure", "causes"),
+    [
+        ("InvalidSharedStorage", "migration", ["no-shared-storage"]),
+        ("InvalidSharedStorage", "evacuate", ["storage-not-as-asked"]),
+        ("InvalidSharedStorage", "build", []),
+        ("VirtualInterfaceCreateException", "build", ["vif-plugging-failed"]),
+        ("VirtualInterfacePlugException", "build", []),  # raised for kinds of interfaces that nova does not know, too
+    ],
+)
+def test_a_class_of_exceptions_is_a_cause_where_it_is_raised_for_one_thing_only(
+    exception: str, procedure: str, causes: list[str]
+) -> None:
+    said = Said(f"{exception}: what it says", exception, procedure=procedure)
+    assert [match.cause.id for match in shipped().matches(said)] == causes

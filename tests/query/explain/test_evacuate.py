@@ -79,4 +79,4 @@ def test_that_storage_is_not_as_was_said_is_said(
     store.append(table(wire.messages))
     (cause,) = explained(store, uuid_of(1)).causes
     assert cause.id == "storage-not-as-asked"
-    assert "with on_shared_storage True" in cause.meaning
+    assert "with on_shared_storage True" in cause.seen_in.text

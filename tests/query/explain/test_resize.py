@@ -11,7 +11,7 @@ from tests.conductor.moves.resize_site import ASKED, CASES, HERE, Case, ResizeSi
 from tests.conductor.moves.test_resize import STEPS, asked_before_hand_over
 from tests.db.making import uuid_of
 from tests.query.explain.fixtures import directory, resize
-from tests.query.explain.injected import INJECTED, assert_named, failing, two_kinds
+from tests.query.explain.injected import INJECTED, assert_named, failing, one_kind, two_kinds
 from tests.query.explain.wire import Wire, explained, table
 
 __all__ = ["directory", "resize"]
@@ -27,7 +27,7 @@ def test_the_step_that_failed_its_error_and_its_cause_are_named(
     wanted: dict[int, tuple[str, str]] = {}
     number = 0
     for turn, name in enumerate(asked_before_hand_over(resize)):
-        for kind in two_kinds(turn):
+        for kind in two_kinds(turn) if case is COLD else one_kind(turn):
             number += 1
             resize.enter(number)
             resize.calls.begin(failing(name, INJECTED[kind].error))

@@ -27,11 +27,17 @@ def after_classic(operation: Operation) -> Position | None:
     spawned = next((mark for mark in operation.marks if (mark.step, mark.suffix) == ("spawn", COMPLETED)), None)
     if operation.procedure is BUILD and operation.ending is Ending.COMPLETED and spawned is not None:
         return Position(spawned.line.host, CERTAIN, True, "its host says that it was spawned there")
-    failed = next((mark for mark in operation.marks if mark.suffix == FAILED), None)
+    success = operation.last_success
+    if operation.procedure is RESIZE and operation.ending is Ending.COMPLETED and success is not None:
+        return Position(success.line.host, LIKELY, None, "its host says that it runs there; its source may keep a copy")
+    failures = [mark for mark in operation.marks if mark.suffix == FAILED]
+    failed = min(failures, key=lambda mark: mark.step == "request", default=None)
     source = next(iter(operation.hosts[Side.SOURCE]), None)
     if operation.procedure is MIGRATION and failed is not None:
-        if failed.step == "post":
-            return Position(None, UNKNOWN, None, "it had gone over when the migration failed: look at the destination")
+        if any(mark.step == "post" or (mark.step, mark.suffix) == ("transfer", COMPLETED) for mark in operation.marks):
+            host = next(reversed(operation.hosts[Side.DESTINATION]), None)
+            reason = "its guest had gone over when the migration failed, though the database may still name its source"
+            return Position(host, LIKELY if host else UNKNOWN, None, reason)
         if failed.step == "transfer":
             reason = "its transfer failed; libvirt leaves it at its source then, which no line confirms"
             return Position(source, LIKELY if source else UNKNOWN, None, reason)
