@@ -1,6 +1,6 @@
 """Questions to many rows: the product against raw SQL on the same files, over HTTP, and beside ingest.
 
-python -m bench.query [--rows 20000000] [--rounds 7] [--rate 20000] [--seconds 60] [--data DIRECTORY] [--no-json]
+python -m bench.query [--rows 20000000] [--rounds 5] [--rate 20000] [--seconds 60] [--data DIRECTORY] [--no-json]
 
 The rows are made twice, as one day and over 30 days, and with --data kept for the next time. Each question is asked
 as the routes ask it and in SQL, in turns; then over HTTP of a collector in its own process, idle and beside ingest. It
@@ -22,7 +22,7 @@ from bench.query.table import Outcome, result_of, too_slow
 from bench.result import as_text
 
 ROWS, SEED = 20_000_000, 4
-ROUNDS = 7
+ROUNDS = 5
 
 
 def main() -> None:

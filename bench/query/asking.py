@@ -74,7 +74,7 @@ class Product:
         if question.route is Route.TABLE:
             table = Counting(self._store).stage(asked, query.stages[0])
             _require_whole(question, is_partial=table.counts.is_partial)
-            return lambda: _sorted(map(tuple, table.rows))
+            return lambda: _sorted(table.rows)
         if question.route is Route.HISTOGRAM:
             drawn = histogram(Counting(self._store), asked, interval_for(time))
             _require_whole(question, is_partial=drawn.counts.is_partial)

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cloud.logs.query.counting import Asked, Counting, Counts, group_of, interval_group, moment_of
+from cloud.logs.emit.levels import SEVERITIES
+from cloud.logs.query.counting import Asked, Counting, Counts
+from cloud.logs.query.grouping import Intervals, group_of, interval_group
 from cloud.logs.query.language.query import Name
 from cloud.logs.query.time_range import TimeRange
 
@@ -60,10 +62,12 @@ def histogram(counting: Counting, asked: Asked, interval_s: float) -> Histogram:
     number = max(1, -((_EPOCH - time.until) // interval) - first)
     if number > MAX_BUCKETS:
         raise ValueError(f"cannot draw {number} intervals of {interval_s:g} s: at most {MAX_BUCKETS}")
-    counts = counting.count(asked, [interval_group(interval_s, time.clock), group_of(Name("severity"))])
-    found: dict[datetime, dict[str, int]] = {}
-    for (begin, severity), rows in counts.rows_of.items():
-        found.setdefault(datetime.fromisoformat(begin), {})[severity] = rows
-    width_us = interval // timedelta(microseconds=1)
-    begins = [moment_of((first + place) * width_us) for place in range(number)]
-    return Histogram(interval_s, [Bucket(begin, found.get(begin, {})) for begin in begins], counts)
+    intervals = Intervals.of(interval_s)
+    counts = counting.count(asked, [interval_group(intervals, time.clock), group_of(Name("severity"))])
+    found: dict[int, dict[str, int]] = {}
+    if counts.groups is not None:
+        for place, severity, rows in zip(*(column.to_pylist() for column in counts.groups.columns), strict=True):
+            found.setdefault(place, {})[SEVERITIES[severity]] = rows
+    places = range(intervals.before_1970 + first, intervals.before_1970 + first + number)
+    buckets = [Bucket(intervals.begin_of(place), found.get(place, {})) for place in places]
+    return Histogram(interval_s, buckets, counts)

@@ -9,6 +9,8 @@ from typing import Self
 
 POLL_S = 0.02
 """So often a query that should end is interrupted: one that has not begun yet hears nothing of it."""
+IDLE_S = 1.0
+"""The thread that watches ends when it had nothing to watch for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,48 @@ class Limit:
     @contextmanager
     def guard(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Call `interrupt` when it is over, if the context still lasts then; never after it was left."""
-        left = threading.Event()
-
-        def watch() -> None:
-            while not left.wait(POLL_S):
-                if self.is_over:
-                    interrupt()
-
-        watching = threading.Thread(target=watch, name="query limit", daemon=True)
-        watching.start()
+        number = _WATCH.add(self, interrupt)
         try:
             yield
         finally:
-            left.set()
-            watching.join()
+            _WATCH.remove(number)
+
+
+class _Watch:
+    """Interrupts what is over. One thread for all: to begin one for each query takes as long as a short query."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: dict[int, tuple[Limit, Callable[[], None]]] = {}
+        self._last_number = 0
+        self._thread: threading.Thread | None = None
+
+    def add(self, limit: Limit, interrupt: Callable[[], None]) -> int:
+        with self._lock:
+            self._last_number += 1
+            self._watched[self._last_number] = limit, interrupt
+            if self._thread is None or not self._thread.is_alive():  # it is not in a process that was forked
+                self._thread = threading.Thread(target=self._run, name="query limit", daemon=True)
+                self._thread.start()
+            return self._last_number
+
+    def remove(self, number: int) -> None:
+        with self._lock:  # nothing is interrupted meanwhile
+            del self._watched[number]
+
+    def _run(self) -> None:
+        busy_s = time.monotonic()
+        while True:
+            time.sleep(POLL_S)
+            with self._lock:
+                if self._watched:
+                    busy_s = time.monotonic()
+                elif time.monotonic() - busy_s > IDLE_S:
+                    self._thread = None
+                    return
+                for limit, interrupt in self._watched.values():
+                    if limit.is_over:
+                        interrupt()
+
+
+_WATCH = _Watch()

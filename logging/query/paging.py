@@ -1,5 +1,6 @@
 """From a walk through windows to rows in the order of (observed_timestamp, row_id), until a page is full."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,10 @@ from cloud.logs.query.time_range import sql_time
 from cloud.logs.query.walk import Walk, Window
 from cloud.logs.query.where import Where
 
-FIRST_ROWS = 64  # what is read before anything is known about the length of rows
+FIRST_ROWS = 100  # what is read before anything is known about the length of rows
 GROWTH = 8
+MARGIN = 2.0
+"""Standard deviations of the number of rows in a window: so many more it is aimed at, and one in forty has too few."""
 
 Key = tuple[datetime, int]
 
@@ -72,7 +75,11 @@ class Paging:
         found: list[Found] = []
 
         def read(window: Window) -> bool:
-            found.extend(self._of_window(window, room.less(found), room.portion(found)))
+            of_window = self._of_window(window, room.less(found), room.portion(found))
+            found.extend(of_window)
+            if of_window:
+                wanted = room.rows - len(found)
+                walk.aim((wanted + MARGIN * math.sqrt(max(0, wanted))) / len(of_window))
             return not room.is_filled_by(found)
 
         return found, walk.each(read)

@@ -10,8 +10,11 @@ from cloud.logs.collector.index.text_index import Span
 from cloud.logs.collector.store import Table
 
 FIRST_ROWS, FIRST_NARROWED_ROWS = 10_000, 50_000
-"""About so many rows are read first: a second at most even for a slow condition. Where an index has found them, most
-have what is looked for, and are no more than all there are."""
+"""About so many rows are read first where somebody waits for the newest of them: a tenth of a second even for a slow
+condition. Where an index has found them, most have what is looked for, and are no more than all there are."""
+ALL_FIRST_ROWS = 1_000_000
+"""And where all are to be read: half a second for a word anywhere, and less than a hundredth of that to begin a window.
+"""
 MAX_SPANS = 32
 """That one query names: each costs all rows that are looked at. Those closest to each other are taken for one."""
 
@@ -44,10 +47,9 @@ class Reach:
         """The time from the earliest to the latest of them."""
         return self.last - self.first
 
-    @property
-    def first_span(self) -> timedelta:
-        """The time in which about as many rows arrived as are to be read first."""
-        return self.extent * (FIRST_NARROWED_ROWS if self.is_narrowed else FIRST_ROWS) / max(1, self.rows)
+    def span_of(self, rows: int) -> timedelta:
+        """The time in which about so many of its rows arrived, or more where an index has found them."""
+        return self.extent * (max(rows, FIRST_NARROWED_ROWS) if self.is_narrowed else rows) / max(1, self.rows)
 
     def within(self, since: datetime, until: datetime) -> "Reach | None":
         """What of it arrived from `since` on and before `until`, and what came with that; None where nothing did."""

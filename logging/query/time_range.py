@@ -77,7 +77,7 @@ def is_relative(text: str) -> bool:
 
 def rfc3339(moment: datetime) -> str:
     """As the API writes times."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def sql_time(moment: datetime) -> str:

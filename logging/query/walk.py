@@ -12,17 +12,18 @@ from cloud.logs.collector.index.needs import Need
 from cloud.logs.collector.index.text_index import Span
 from cloud.logs.collector.store import QueryInterruptedError, Store, Table, TableDamagedError
 from cloud.logs.query.limit import Limit
-from cloud.logs.query.reach import Reach, are_few, reach_of
+from cloud.logs.query.reach import ALL_FIRST_ROWS, FIRST_ROWS, Reach, are_few, reach_of
 from cloud.logs.query.time_range import TimeRange, sql_time
 from cloud.logs.query.where import Where
 
 LEAST_SPAN = timedelta(seconds=10)
 """No window is shorter."""
-QUICK_S, SLOW_S = 0.25, 1.0
-"""A window that took less is followed by a longer one, and one that took more by a shorter one."""
-GROWTH = 4
-ALL_GROWTH = 12
-"""So much longer the first window is where all of them are to be read: a row group, which takes little more to read."""
+TARGET_S = 0.5
+"""About so long a window should take; the next one is as much longer or shorter as the last one missed it by."""
+LEAST_GROWTH, MOST_GROWTH = 0.25, 16.0
+"""Within these, however quick or slow the last one was."""
+REST = 0.5
+"""A window takes in what is left of a day where that is no more than this part of it."""
 ATTEMPTS = 3
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
@@ -40,6 +41,8 @@ class Window:
     """Those that have rows of it, with the newest rows first; where an index has found any, with these alone."""
     where: Where
     """What of these rows is in the window and in the time range."""
+    is_only: bool = False
+    """Whether all rows of the range are in it."""
 
     def halves(self) -> "tuple[Window, Window]":
         """The same rows in two windows."""
@@ -72,7 +75,7 @@ class Walk:
         self._limit = limit
         self._up_to_row_id = up_to_row_id
         self._is_forward = is_forward
-        self._growth = ALL_GROWTH if reads_all else 1
+        self._first_rows = ALL_FIRST_ROWS if reads_all else FIRST_ROWS
         self._need = need
         is_observed = time_range.clock == "observed"
         self._lower = time_range.since if is_observed else None
@@ -83,6 +86,7 @@ class Walk:
         """Whether a window has been read."""
         self._span = timedelta()
         self._longest = _DAY
+        self._most_growth = MOST_GROWTH
         self._reaches: dict[str, Reach | None] = {}
 
     def start_at(self, moment: datetime) -> None:
@@ -95,6 +99,10 @@ class Walk:
         self._longest = min(self._longest, max((window.until - window.since) / 2, LEAST_SPAN))
         self._span = min(self._span, self._longest)
 
+    def aim(self, growth: float) -> None:
+        """Let the window after this one be at most so many times as long: there is no use for more rows."""
+        self._most_growth = max(1.0, min(growth, MOST_GROWTH))
+
     def each(self, read: Callable[[Window], bool]) -> bool:
         """Give `read` one window after another until it returns False; whether that or the range's end was reached.
 
@@ -102,17 +110,16 @@ class Walk:
         """
         while not self._limit.is_over:
             begun_s = time.monotonic()
+            self._most_growth = MOST_GROWTH
             try:
                 goes_on = self._next(read)
             except QueryInterruptedError:
                 return False
             if not goes_on:
                 return True
-            took_s = time.monotonic() - begun_s
-            if took_s < QUICK_S:
-                self._span = min(GROWTH * self._span, self._longest)
-            elif took_s > SLOW_S:
-                self._span = max(self._span / GROWTH, LEAST_SPAN)
+            growth = TARGET_S / max(time.monotonic() - begun_s, TARGET_S / MOST_GROWTH)
+            self._span *= max(LEAST_GROWTH, min(growth, self._most_growth))
+            self._span = min(max(self._span, LEAST_SPAN), self._longest)
         return False
 
     def _next(self, read: Callable[[Window], bool]) -> bool:
@@ -127,6 +134,9 @@ class Walk:
                     goes_on = read(window)
                 self.reached = window.until if self._is_forward else window.since
                 self.has_moved = True
+                if window.is_only:
+                    self.reached = self._lower
+                    return False
                 return goes_on
             except TableDamagedError:
                 if attempt == ATTEMPTS:
@@ -140,8 +150,12 @@ class Walk:
             return None
         nearest = max(reaches, key=lambda each: each.last)
         until = min(upper, nearest.last + _STEP)
-        since = lower if are_few(reaches) else max(until - self._span_in(nearest), lower)
-        return self._window(reaches, since, until)
+        span = self._span_in(nearest)
+        begin = max(lower, min(each.first for each in reaches))
+        is_rest = are_few(reaches) or until - begin <= (1 + REST) * span
+        since = lower if is_rest else until - span
+        is_only = is_rest and not self.has_moved and not self._has_before(tables, lower)
+        return self._window(reaches, since, until, is_only=is_only)
 
     def _forward(self, tables: Sequence[Table]) -> Window | None:
         reaches, lower, upper = self._nearest(tables, sorted({table.day for table in tables}))
@@ -149,8 +163,10 @@ class Walk:
             return None
         nearest = min(reaches, key=lambda each: each.first)
         since = max(lower, nearest.first)
-        until = upper if are_few(reaches) else min(since + self._span_in(nearest), upper)
-        return self._window(reaches, since, until)
+        span = self._span_in(nearest)
+        end = min(upper, max(each.last for each in reaches))
+        is_rest = are_few(reaches) or end - since <= (1 + REST) * span
+        return self._window(reaches, since, upper if is_rest else since + span)
 
     def _nearest(self, tables: Sequence[Table], days: Sequence[str]) -> tuple[Sequence[Reach], datetime, datetime]:
         """What is to be read of the first of `days` that has any of it, and of the next ones as long as that is little.
@@ -181,10 +197,18 @@ class Walk:
     def _span_in(self, reach: Reach) -> timedelta:
         """The length of the next window; of the first one by how dense the rows are where it begins."""
         if not self._span:
-            self._span = min(max(self._growth * reach.first_span, LEAST_SPAN), _DAY)
+            self._span = min(max(reach.span_of(self._first_rows), LEAST_SPAN), _DAY)
         return self._span
 
-    def _window(self, reaches: Sequence[Reach], since: datetime, until: datetime) -> Window:
+    def _has_before(self, tables: Sequence[Table], moment: datetime) -> bool:
+        """Whether any day that ended up to `moment` has rows to read."""
+        for day in {table.day for table in tables}:
+            lower, upper = self._bounds(day)
+            if lower < upper <= moment and self._within(tables, day, lower, upper):
+                return True
+        return False
+
+    def _window(self, reaches: Sequence[Reach], since: datetime, until: datetime, *, is_only: bool = False) -> Window:
         within = f"observed_timestamp >= {sql_time(since)} AND observed_timestamp < {sql_time(until)}"
         found = [part for reach in reaches if (part := reach.within(since, until))]
         where = Where(within)
@@ -192,7 +216,7 @@ class Walk:
             where = where.and_(Where(f"row_id <= {self._up_to_row_id}"))  # what has an index gets no more rows
         if self._range.clock == "emitted":
             where = where.and_(self._range.where())
-        return Window(since, until, [part.narrowed() for part in found], where)
+        return Window(since, until, [part.narrowed() for part in found], where, is_only)
 
     def _within(self, tables: Sequence[Table], day: str, lower: datetime, upper: datetime) -> Sequence[Reach]:
         """What of the tables of a day arrived from `lower` on and before `upper`."""

@@ -12,7 +12,6 @@ import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.index import indexer as indexer_module
-from cloud.logs.collector.index import indexes
 from cloud.logs.collector.index.grams import BITS_LOG2, bits_of
 from cloud.logs.collector.index.indexer import IndexCounts, Indexer
 from cloud.logs.collector.index.indexes import index_path
@@ -27,6 +26,7 @@ from cloud.logs.query.language.needs import holding
 from cloud.logs.query.search import Search
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
+from tests.collector.index_building import indexer_in_process, patch_sizes
 from tests.collector.rows import DAY_US, HOUR_US, NOON_US, rows_of
 
 BUILD = "from cloud.logs.collector.index import build; build.MAX_BLOCK_ROWS = 512; build.main()"
@@ -37,7 +37,7 @@ RARE = Where("contains(message, 'rarity')", {}, Holds("rarity"))
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "MIN_ROWS", 10)
+    patch_sizes(monkeypatch)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def fill(store: DuckDbStore, upkeep: Upkeep, rare: int = 1000, observed_us: int 
     upkeep.seal()
 
 
-def indexer_of(store: DuckDbStore, command: tuple[str, ...] = COMMAND) -> Indexer:
+def indexer_by(store: DuckDbStore, command: tuple[str, ...]) -> Indexer:
     return Indexer(store.files.shelf, store.files.indexes, command=command)
 
 
@@ -123,7 +123,7 @@ def test_a_builder_that_fails_leaves_no_index_and_is_not_tried_for_ever(
     monkeypatch.setattr(indexer_module, "DEADLINE_S", 0.3)
     monkeypatch.setattr(indexer_module, "MAX_ATTEMPTS", 2)
     fill(store, upkeep)
-    indexer = indexer_of(store, (sys.executable, "-S", "-c", code))
+    indexer = indexer_by(store, (sys.executable, "-S", "-c", code))
     assert (indexer.build_due(), names(store), indexer.counts()) == ([], [], IndexCounts(0, 1))
     assert rare_messages(store) == ["a rarity, 1000"]
 
@@ -144,7 +144,7 @@ def test_what_was_begun_before_a_stop_is_swept_away(store: DuckDbStore, upkeep: 
 
 def test_a_damaged_index_hides_no_row_and_is_made_anew(store: DuckDbStore, upkeep: Upkeep) -> None:
     fill(store, upkeep)
-    indexer = indexer_of(store)
+    indexer = indexer_in_process(store)
     indexer.build_due()
     [file] = [file for file in store.files.shelf.files() if not file.is_writable]
     path = index_path(file.path)
@@ -171,7 +171,7 @@ def _flipped(whole: bytes) -> bytes:
 
 def test_an_index_of_another_version_of_a_file_is_not_used(store: DuckDbStore, upkeep: Upkeep, tmp_path: Path) -> None:
     fill(store, upkeep, rare=1000)
-    indexer_of(store).build_due()
+    indexer_in_process(store).build_due()
     upkeep.stop()
     store.close()
     data = tmp_path / "data"
@@ -185,7 +185,7 @@ def test_an_index_of_another_version_of_a_file_is_not_used(store: DuckDbStore, u
         assert file.rows == ROWS + 1
         assert rare_messages(again) == ["a rarity, later", "a rarity, 1000"]
         assert names(again) == []
-        assert indexer_of(again).build_due() == ["logs-2027-01-15-000000000001-0.index"]
+        assert indexer_in_process(again).build_due() == ["logs-2027-01-15-000000000001-0.index"]
         fill(again, goes_on, rare=2000)
         shutil.copy(data / names(again)[0], data / "logs-2027-01-15-000000004098-0.index")
         assert rare_messages(again) == ["a rarity, 2000", "a rarity, later", "a rarity, 1000"]
@@ -197,7 +197,7 @@ def test_an_index_of_another_version_of_a_file_is_not_used(store: DuckDbStore, u
 def test_the_index_of_a_file_that_is_rewritten_merged_or_deleted_goes_with_it(
     store: DuckDbStore, upkeep: Upkeep
 ) -> None:
-    indexer = indexer_of(store)
+    indexer = indexer_in_process(store)
     fill(store, upkeep, rare=1000, observed_us=NOON_US - DAY_US)
     fill(store, upkeep, rare=2001, observed_us=NOON_US - DAY_US + HOUR_US)
     assert len(indexer.build_due()) == 2
@@ -220,7 +220,7 @@ pathlib.Path({str(go)!r}).touch()
 while not pathlib.Path({str(gone)!r}).exists(): time.sleep(0.01)
 {BUILD}"""
 
-    indexer = indexer_of(store, (sys.executable, "-c", code))
+    indexer = indexer_by(store, (sys.executable, "-c", code))
     building = Thread(target=indexer.build_due)
     building.start()
     while not go.exists():
@@ -237,7 +237,7 @@ def test_a_store_without_the_setting_neither_makes_nor_uses_an_index(tmp_path: P
     upkeep = Upkeep(off)
     try:
         fill(off, upkeep)
-        assert (indexer_of(off).build_due(), names(off), spans(off, Holds("rarity"))) == ([], [], [None])
+        assert (indexer_in_process(off).build_due(), names(off), spans(off, Holds("rarity"))) == ([], [], [None])
         assert rare_messages(off) == ["a rarity, 1000"]
     finally:
         upkeep.stop()

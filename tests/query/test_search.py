@@ -15,6 +15,7 @@ from cloud.logs.collector.store import Guard, QueryInterruptedError
 from cloud.logs.query.limit import Limit
 from cloud.logs.query.search import Cursor, Search, SearchError, SearchPage
 from cloud.logs.query.time_range import TimeRange
+from cloud.logs.query.walk import Walk, Window
 from cloud.logs.query.where import Where
 from tests.collector.batches import DAY_US, NOON_US, numbered, table_of
 from tests.waiting import wait_until
@@ -309,3 +310,22 @@ def test_a_limit_lets_alone_what_ends_before_it() -> None:
     with Limit.after(60).guard(lambda: calls.append(None)):
         pass
     assert not calls
+
+
+def test_a_window_is_no_longer_than_it_was_aimed_at(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.walk.FIRST_ROWS", 10)
+    for minute in range(60):
+        store.append(numbered(minute, 10, observed_us=NOON_US + minute * 60_000_000))
+    walk = Walk(store, TimeRange(), Limit.after(30), store.committed_row_id)
+    aims = iter((2.0, 0.1))
+    lengths: list[timedelta] = []
+
+    def read(window: Window) -> bool:
+        lengths.append(window.until - window.since)
+        walk.aim(next(aims, 100.0))
+        return True
+
+    assert walk.each(read)
+    first, second, third, fourth, *_ = lengths
+    assert (second, third) == (2 * first, second)
+    assert fourth > 10 * third

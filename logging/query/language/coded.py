@@ -1,6 +1,7 @@
 """Tests of columns that hold numbers for names: severities, facilities and flags as SQL.
 
-A value has the column's own type in SQL, or each row's would be made one of the value's.
+A value has the column's own type in SQL, or each row's would be made one of the value's. It is a number of ours and
+stands in the text: what users typed is in none of it, and a statement without parameters is planned sooner.
 """
 
 import re
@@ -31,56 +32,51 @@ _WORSE = {Order.AT_LEAST: "<=", Order.GREATER: "<", Order.AT_MOST: ">=", Order.L
 _WILD = {Wild.ONE: ".", Wild.MANY: ".*"}
 
 
-def severity_test(column: str, test: Test, parameters: Parameters) -> str:
+def severity_test(column: str, test: Test, _: Parameters) -> str:
     """By name or number; above a severity are the worse ones, as operators read it."""
     match test:
         case Text():
-            return f"{column} = {parameters.add(_severity(test))}::UTINYINT"
+            return f"{column} = {_severity(test)}::UTINYINT"
         case Compare() | Between():
             comparisons = comparisons_of(test)
             check_ends([-_severity_in_order(value) for _, value in comparisons])
-            return all_of(
-                [
-                    f"{column} {_WORSE[order]} {parameters.add(_severity(value))}::UTINYINT"
-                    for order, value in comparisons
-                ]
-            )
+            return all_of([f"{column} {_WORSE[order]} {_severity(value)}::UTINYINT" for order, value in comparisons])
         case _:
-            return _coded_test(column, test, parameters, SEVERITIES, "severity")
+            return _coded_test(column, test, SEVERITIES, "severity")
 
 
-def facility_test(column: str, test: Test, parameters: Parameters) -> str:
+def facility_test(column: str, test: Test, _: Parameters) -> str:
     """By name or number; they have no order."""
     if isinstance(test, Compare | Between):
         raise UnfitTestError("facilities have no order: write facility:(local0 OR local1), or facility:local*")
-    return _coded_test(column, test, parameters, FACILITIES, "facility")
+    return _coded_test(column, test, FACILITIES, "facility")
 
 
-def flags_test(column: str, test: Test, parameters: Parameters) -> str:
+def flags_test(column: str, test: Test, _: Parameters) -> str:
     """Whether a row has a flag, or with `*` any."""
     match test:
         case Text(text) if text.lower() in FLAGS:
-            return f"({column} & {parameters.add(Flag[text.upper()].value)}::UTINYINT) <> 0"
+            return f"({column} & {Flag[text.upper()].value}::UTINYINT) <> 0"
         case Exists():
             return f"{column} <> 0"
         case _:
             raise UnfitTestError(f"expected one of {', '.join(FLAGS)}", FLAGS)
 
 
-def _coded_test(column: str, test: Test, parameters: Parameters, names: Sequence[str], what: str) -> str:
+def _coded_test(column: str, test: Test, names: Sequence[str], what: str) -> str:
     """That the value is the one, or one of those, of `names` (by number) that fit."""
     match test:
         case Exists():
             return f"{column} IS NOT NULL"
         case Text(text) if text.lower() in names:
-            return f"{column} = {parameters.add(names.index(text.lower()))}::UTINYINT"
+            return f"{column} = {names.index(text.lower())}::UTINYINT"
         case Number(text) if text in map(str, range(len(names))):
-            return f"{column} = {parameters.add(int(text))}::UTINYINT"
+            return f"{column} = {int(text)}::UTINYINT"
         case Wildcard(parts):
             pattern = "".join(_WILD[part] if isinstance(part, Wild) else re.escape(part.lower()) for part in parts)
             numbers = [number for number, name in enumerate(names) if re.fullmatch(pattern, name)]
             if numbers:
-                return f"{column} IN ({', '.join(f'{parameters.add(number)}::UTINYINT' for number in numbers)})"
+                return f"{column} IN ({', '.join(f'{number}::UTINYINT' for number in numbers)})"
     raise UnfitTestError(f"expected a {what}: one of {', '.join(names)}", tuple(names))
 
 

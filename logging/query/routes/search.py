@@ -84,7 +84,7 @@ class SearchAnswer(BaseModel):
     up_to_row_id: int | None = Field(None, description="To tail from: later rows are on none of the pages.")
     table: CountedTable | None = None
     counted: int | None = Field(None, description="All rows that were counted.")
-    others: int | None = Field(None, description="Of these the rows of values beyond the 10,000 most frequent ones.")
+    others: int | None = Field(None, description="Of these the rows of less frequent values, not in the table.")
     is_partial: bool = Field(description="Whether the deadline came first: only rows that arrived since `reached`.")
     reached: str | None
     since: str | None
@@ -154,7 +154,7 @@ def _table(store: TheStore, question: Question, stage: Stage, limit: Limit) -> R
     content = {
         "table": {"columns": table.columns, "rows": table.rows},
         "counted": counts.total,
-        "others": counts.others,
+        "others": table.others,
         "is_partial": counts.is_partial,
         "reached": moment(counts.reached),
         **times(question.time),
