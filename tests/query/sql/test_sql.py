@@ -12,6 +12,7 @@ from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.query.sql import unsealed
 from tests.collector.batches import numbered
 from tests.query.serving import Served, parts_of
+from tests.waiting import wait_until
 
 
 def ask(http: httpx.Client, statement: str, **more: object) -> Any:
@@ -143,7 +144,8 @@ def said() -> Iterator[list[str]]:
 def test_what_was_asked_is_written_down_with_the_rows_it_gave(http: httpx.Client, said: list[str]) -> None:
     statement = "SELECT 1 -- " + "x" * 300
     ask(http, statement)
-    [line] = [line for line in said if line.startswith("audit")]
+    wait_until(lambda: any(line.startswith("audit") and "SELECT 1 -- x" in line for line in said), what="its audit line")
+    [line] = [line for line in said if line.startswith("audit") and "SELECT 1 -- x" in line]
     assert f"'statement': '{statement[:200]}'" in line
     assert f"'sha256': '{hashlib.sha256(statement.encode()).hexdigest()}'" in line
     assert "'rows': '1'" in line
