@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 from cloud.dashboards.pages import DIST
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from tests.collector.batches import table_of
+from tests.dashboards import stories
 from tests.dashboards.lines import routine, story
 from tests.query.serving import Served
 
@@ -62,6 +64,16 @@ def fill(store: DuckDbStore) -> None:
 def served(store: DuckDbStore) -> Iterator[Served]:
     with Served(store) as served:
         yield served
+
+
+@pytest.fixture(scope="package")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A collector with the stories of procedures, for the modules that look at these."""
+    store = DuckDbStore(tmp_path_factory.mktemp("stories"))
+    stories.fill(store, datetime.now(UTC))
+    with Served(store) as served:
+        yield served
+    store.close()
 
 
 @pytest.fixture

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from cloud.logs.collector.batch import Source
+from cloud.logs.collector.columns.parser import BatchParser
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.hosts import Seen
+from cloud.logs.collector.hosts import BACKFILL_PEER, Seen
 from cloud.logs.collector.lines import Run, RunReport, RunState
 from cloud.logs.query.counting import Asked
-from cloud.logs.query.hosts import Accounts, Host, hosts
+from cloud.logs.query.hosts import MAX_SERVICES, Accounts, Host, hosts
 from cloud.logs.query.limit import Limit
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
-from tests.collector.batches import DAY_US, NOON_US, table_of
+from tests.collector.batches import DAY_US, NOON_US, batch_of, table_of
 
 NOTHING = Accounts({}, [])
 NOON = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -36,12 +38,13 @@ def found(store: DuckDbStore, accounts: Accounts = NOTHING, where: Where = Where
 def test_skew_and_last_line_are_those_of_the_newest(store: DuckDbStore) -> None:
     store.append(table_of(b"<13>1 2027-01-15T11:00:00Z h a - - - old", observed_us=NOON_US))
     store.append(table_of(b"<13>1 2027-01-16T12:00:02.5Z h a - - - new", observed_us=NOON_US + DAY_US))
-    assert found(store) == [Host("h", 2, datetime(2027, 1, 16, 12, tzinfo=UTC), 2.5)]
+    [host] = found(store)
+    assert (host.lines, host.last_seen, host.skew_s) == (2, datetime(2027, 1, 16, 12, tzinfo=UTC), 2.5)
 
 
 def test_a_host_without_a_clock_has_no_skew_and_lines_without_a_host_are_of_none(store: DuckDbStore) -> None:
     store.append(table_of(b"<13>1 - h a - - - x", b"nonsense"))
-    assert found(store) == [Host(None, 1, NOON, None), Host("h", 1, NOON, None)]
+    assert found(store) == [Host(None, 1, 0, NOON), Host("h", 1, 0, NOON, services={"a": NOON})]
 
 
 def test_the_longest_silent_comes_first_and_one_never_heard_of_before_all(store: DuckDbStore) -> None:
@@ -69,8 +72,33 @@ def test_what_was_heard_of_a_host_since_the_start_counts(store: DuckDbStore) -> 
         "192.0.2.8": Seen(NOON_US, None, 3),
     }
     [peer, host] = found(store, Accounts(seen, []))
-    assert host == Host("h", 1, datetime(2027, 1, 15, 12, 0, 1, tzinfo=UTC), -0.25, dropped=7)
+    last_seen = datetime(2027, 1, 15, 12, 0, 1, tzinfo=UTC)
+    assert host == Host("h", 1, 0, last_seen, -0.25, dropped=7, services={"a": NOON})
     assert (peer.name, peer.dropped, peer.lines) == ("192.0.2.8", 3, 0)
+
+
+def test_each_service_was_last_heard_of_at_its_own_time_and_errors_are_counted(store: DuckDbStore) -> None:
+    store.append(table_of(b"<11>1 - h nova - - - an error", b"<10>1 - h nova - - - worse", observed_us=NOON_US))
+    store.append(table_of(b"<12>1 - h nova - - - a warning", observed_us=NOON_US + DAY_US))
+    store.append(table_of(b"<11>1 - h - - - - of no service", observed_us=NOON_US - DAY_US))
+    store.append(table_of(b"<14>1 - h libvirtd - - - x", observed_us=NOON_US))
+    [host] = found(store)
+    assert (host.lines, host.errors) == (5, 3)
+    assert host.services == {"nova": datetime(2027, 1, 16, 12, tzinfo=UTC), "libvirtd": NOON}
+
+
+def test_of_many_services_those_are_named_that_were_heard_of_last(store: DuckDbStore) -> None:
+    for number in range(MAX_SERVICES + 5):
+        store.append(table_of(f"<14>1 - h s{number:02} - - - x".encode(), observed_us=NOON_US + number * 1_000_000))
+    [host] = found(store)
+    assert sorted(host.services) == [f"s{number:02}" for number in range(5, MAX_SERVICES + 5)]
+
+
+def test_a_line_that_was_filled_in_says_nothing_of_a_clock(store: DuckDbStore) -> None:
+    store.append(table_of(b"<13>1 2027-01-15T12:00:01Z h a - - - in time", observed_us=NOON_US))
+    late = batch_of(b"<13>1 2027-01-15T08:00:00Z h a - - - late", source=Source(BACKFILL_PEER))
+    store.append(BatchParser().read(late).table)
+    assert [host.skew_s for host in found(store)] == [1.0]
 
 
 def test_only_lines_that_the_caller_may_see_are_counted(store: DuckDbStore) -> None:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
+  age,
   duration,
   fromLocalInput,
   isSpan,
@@ -81,4 +82,14 @@ it('numbers are grouped, and short where room is', () => {
   expect(number(1234567)).toBe('1,234,567');
   expect(shortNumber(9999)).toBe('9,999');
   expect(shortNumber(12_345)).toBe('12.3K');
+});
+
+it.each([
+  [0, '0 s'],
+  [59.9, '59 s'],
+  [400, '6 min'],
+  [7900, '2 h'],
+  [260_000, '3 d'],
+])('%d s are an age of %s', (seconds, expected) => {
+  expect(age(seconds)).toBe(expected);
 });

@@ -83,6 +83,17 @@ export function duration(seconds: number): string {
   return parts(seconds, 86_400, 'd', 3600, 'h');
 }
 
+/** `40 s`, `6 min`, `2 h`, `3 d`: in the largest unit of which there is one. */
+export function age(seconds: number): string {
+  const [unit, name] = AGES.find(([each]) => seconds >= each) ?? [1, 's'];
+  return `${Math.floor(seconds / unit)} ${name}`;
+}
+const AGES: readonly [number, string][] = [
+  [86_400, 'd'],
+  [3600, 'h'],
+  [60, 'min'],
+];
+
 const numbers = new Intl.NumberFormat('en');
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 

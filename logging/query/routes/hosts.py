@@ -42,6 +42,7 @@ class HostsAnswer(BaseModel):
                     {
                         "name": "compute-01",
                         "lines": 4711,
+                        "errors": 3,
                         "last_seen": "2027-01-15T12:00:00Z",
                         "silent_s": 3.2,
                         "skew_s": -0.002,
@@ -49,6 +50,7 @@ class HostsAnswer(BaseModel):
                         "missing": 2,
                         "unclosed": 0,
                         "gaps": [["4c9ad5a8-5b65-4a35-a0d5-5a7f5a3a2f0e", 17, 18]],
+                        "services": {"nova-compute": "2027-01-15T12:00:00Z"},
                     }
                 ],
                 "lag_s": 0.1,
@@ -73,7 +75,10 @@ async def hosts(
     max_gaps: Annotated[int, Query(ge=0, le=MAX_GAPS, description="How many are listed of each host.")] = 10,
     deadline_s: DeadlineS = DEADLINE_S,
 ) -> Response:
-    """When each host was last heard of, how its clock stands, and which of its lines are missing."""
+    """When each host was last heard of, how its clock stands, and which of its lines are missing.
+
+    `lines`, `errors` (err and worse) and `services` are of the time range: of each service when it was last heard of.
+    """
     now = datetime.now(UTC)
     time = TimeRange(read_time(since, now), read_time(until, now) if until else None)
     state = request.app.state
@@ -86,6 +91,7 @@ async def hosts(
             {
                 **asdict(host),
                 "last_seen": moment(host.last_seen),
+                "services": {name: moment(seen) for name, seen in sorted(host.services.items())},
                 "silent_s": None if host.last_seen is None else round(max(0.0, now_s - host.last_seen.timestamp()), 3),
             }
             for host in found.hosts

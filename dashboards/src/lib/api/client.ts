@@ -11,6 +11,8 @@ export class ApiError extends Error {
     /** Of a query that cannot be read: where, from 1. */
     readonly column: number | null = null,
     readonly expected: readonly string[] = [],
+    /** What it may have been, where several things have what was asked for as a name. */
+    readonly choices: readonly string[] = [],
   ) {
     super(detail);
     this.name = 'ApiError';
@@ -39,6 +41,14 @@ export function get(path: string, parameters: Parameters, signal?: AbortSignal):
   return exchange(urlOf(path, parameters), signal ? { signal } : {});
 }
 
+/** The answer to a GET from its beginning on, while it goes on. `ApiError`; an AbortError when `signal` was. */
+export async function open(path: string, parameters: Parameters, signal: AbortSignal): Promise<Response> {
+  const url = urlOf(path, parameters);
+  const answer = await reach(url, { signal });
+  if (answer.ok) return answer;
+  throw refused(url, answer.status, await answer.text());
+}
+
 /** The answer to what changes something, with a body of JSON where there is one. */
 export function send(
   method: 'POST' | 'PUT' | 'DELETE',
@@ -56,18 +66,25 @@ export function isAbort(error: unknown): boolean {
 }
 
 async function exchange(url: string, options: RequestInit): Promise<unknown> {
-  let answer: Response;
+  const answer = await reach(url, options);
+  const text = await answer.text();
+  if (answer.ok) return text === '' ? null : (JSON.parse(text) as unknown);
+  throw refused(url, answer.status, text);
+}
+
+async function reach(url: string, options: RequestInit): Promise<Response> {
   try {
-    answer = await fetch(url, { credentials: 'same-origin', ...options });
+    return await fetch(url, { credentials: 'same-origin', ...options });
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new ApiError(0, 'away', 'The collector does not answer. Is it running, and is the network up?');
   }
-  const text = await answer.text();
-  if (answer.ok) return text === '' ? null : (JSON.parse(text) as unknown);
-  const refused = refusalOf(answer.status, text);
-  if (refused.status === 401 && !url.startsWith('/api/v1/session')) onSignedOut();
-  throw refused;
+}
+
+function refused(url: string, status: number, text: string): ApiError {
+  const refusal = refusalOf(status, text);
+  if (refusal.status === 401 && !url.startsWith('/api/v1/session')) onSignedOut();
+  return refusal;
 }
 
 /** The error in an answer, whatever it holds. */
@@ -79,14 +96,19 @@ export function refusalOf(status: number, text: string): ApiError {
   } catch {
     // not of the collector's own making: the status has to do
   }
-  const { code, column, expected } = content;
+  const { code, column } = content;
   return new ApiError(
     status,
     typeof code === 'string' ? code : 'http',
     detailOf(content['detail']) ?? `The collector answers ${status}.`,
     typeof column === 'number' ? column : null,
-    Array.isArray(expected) ? expected.filter((each) => typeof each === 'string') : [],
+    textsOf(content['expected']),
+    textsOf(content['choices']),
   );
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
 }
 
 function detailOf(detail: unknown): string | null {

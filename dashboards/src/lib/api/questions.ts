@@ -1,12 +1,14 @@
 /** What pages ask the collector, one function for each route. */
-import { get, type Parameters } from './client';
-import type { ContextAnswer, FacetsAnswer, HistogramAnswer, SearchAnswer } from './types';
+import { get, open, type Parameters } from './client';
+import type { ContextAnswer, FacetsAnswer, HistogramAnswer, HostsAnswer, SearchAnswer } from './types';
 
 /** Which lines; times in the forms that the collector reads, such as `15m`. */
 export interface Question {
   q: string;
   since: string;
   until: string;
+  /** Whose time that is: of arrival where nothing else is said. */
+  clock?: 'observed' | 'emitted';
 }
 
 export async function search(question: Question, limit: number, signal: AbortSignal): Promise<SearchAnswer> {
@@ -39,6 +41,15 @@ export async function context(
   return (await get(path, { around, before, after }, signal)) as ContextAnswer;
 }
 
+export async function hosts(since: string, signal: AbortSignal): Promise<HostsAnswer> {
+  return (await get('/hosts', { since }, signal)) as HostsAnswer;
+}
+
+/** Events without end: behind a row, or with so many of the newest lines first. */
+export function tail(q: string, begin: { after: number } | { n: number }, signal: AbortSignal): Promise<Response> {
+  return open('/tail', { q, ...begin }, signal);
+}
+
 function asked(question: Question, more: Parameters): Parameters {
-  return { q: question.q, since: question.since, until: question.until, ...more };
+  return { ...question, ...more };
 }

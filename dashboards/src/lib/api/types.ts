@@ -88,6 +88,30 @@ export interface ContextAnswer {
   is_partial: boolean;
 }
 
+/** How a host's lines come in. */
+export interface HostReport {
+  /** Null for lines that name no host. */
+  name: string | null;
+  lines: number;
+  errors: number;
+  last_seen: string | null;
+  silent_s: number | null;
+  /** The emitter's time of its newest line less that of arrival. */
+  skew_s: number | null;
+  dropped: number;
+  missing: number;
+  unclosed: number;
+  gaps: [string, number, number][];
+  services: Record<string, string>;
+}
+
+export interface HostsAnswer extends Times {
+  hosts: HostReport[];
+  lag_s: number;
+  is_partial: boolean;
+  reached: string | null;
+}
+
 export interface Who {
   name: string;
   role: string;

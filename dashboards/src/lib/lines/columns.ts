@@ -38,11 +38,19 @@ export const COLUMN_NAMES: readonly string[] = KNOWN.map((column) => column.name
 export const DEFAULT_COLUMNS: readonly string[] = ['time', 'severity', 'host', 'service'];
 
 const FIELDS = 'fields.';
+const MAX_COLUMNS = 20;
 
 /** By their names, with the message as the last one; what is no name is left out. */
 export function columnsOf(names: readonly string[]): Column[] {
   const found = names.map((name) => KNOWN.find((each) => each.name === name) ?? fieldColumn(name));
   return [...found.filter((column) => column !== null), MESSAGE];
+}
+
+/** The names of a URL's list; what is no column is left out, and none comes twice. */
+export function columnNames(list: string | null): readonly string[] {
+  if (list === null) return DEFAULT_COLUMNS;
+  const fit = list.split(',').filter((name) => COLUMN_NAMES.includes(name) || name.startsWith(FIELDS));
+  return [...new Set(fit)].slice(0, MAX_COLUMNS);
 }
 
 /** When it happened: by the emitter's clock, else when it arrived. */

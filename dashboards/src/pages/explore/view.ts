@@ -1,5 +1,5 @@
 /** Explore as its URL says it: the query, the time, and how lines are shown. */
-import { COLUMN_NAMES, DEFAULT_COLUMNS } from '../../lib/lines/columns';
+import { columnNames, DEFAULT_COLUMNS } from '../../lib/lines/columns';
 import { DEFAULT_RANGE, type Range } from '../../lib/time';
 
 export interface ExploreView {
@@ -9,14 +9,11 @@ export interface ExploreView {
   wrap: boolean;
 }
 
-const MAX_COLUMNS = 20;
-
 export function viewFrom(parameters: URLSearchParams): ExploreView {
-  const columns = parameters.get('columns');
   return {
     q: parameters.get('q') ?? '',
     range: { since: parameters.get('since') ?? DEFAULT_RANGE.since, until: parameters.get('until') ?? '' },
-    columns: columns === null ? DEFAULT_COLUMNS : known(columns.split(',')),
+    columns: columnNames(parameters.get('columns')),
     wrap: parameters.get('wrap') === '1',
   };
 }
@@ -31,9 +28,4 @@ export function urlFrom(view: ExploreView): string {
   if (view.wrap) search.set('wrap', '1');
   const text = search.toString();
   return text === '' ? '/explore' : `/explore?${text}`;
-}
-
-function known(names: readonly string[]): string[] {
-  const fit = names.filter((name) => COLUMN_NAMES.includes(name) || name.startsWith('fields.'));
-  return [...new Set(fit)].slice(0, MAX_COLUMNS);
 }
