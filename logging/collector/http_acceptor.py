@@ -91,6 +91,7 @@ class Acceptor:
 
 def _prepare(accepted: socket.socket) -> None:
     accepted.setblocking(False)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the end of an answer would wait 40 ms for an ACK
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in zip((socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT), KEEPALIVE_S, strict=True):
         accepted.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,5 +1,6 @@
 """Connections to HTTPS that never finish their handshake: they are few, they end soon, and they keep nobody out."""
 
+import asyncio
 import socket
 import ssl
 import time
@@ -103,3 +104,24 @@ def test_after_the_handshake_a_head_is_waited_for_as_without_tls(
         connection.settimeout(5)
         with suppress(ConnectionResetError):
             assert connection.recv(1) == b""
+
+
+def test_no_piece_of_an_answer_waits_for_the_clients_acknowledgement() -> None:
+    async def taken(listening: socket.socket) -> int:
+        connected: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()
+
+        class Taking(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connected.set_result(transport)
+
+        acceptor = http_acceptor.Acceptor(listening, Taking, None)
+        with closing(socket.create_connection(listening.getsockname())):
+            transport = await asyncio.wait_for(connected, 5)
+            found: int = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            transport.close()
+        acceptor.close()
+        await acceptor.wait_closed()
+        return found
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        assert asyncio.run(taken(listening)) != 0
