@@ -101,6 +101,7 @@ def test_who_scrolls_up_reads_in_peace(live: Page, arrive: Arrive) -> None:
 
 def test_an_opened_line_stays_and_leads_to_a_filter(live: Page, arrive: Arrive) -> None:
     arrive("this one is looked at")
+    expect(lines_of(live).last).to_contain_text("this one is looked at")
     lines_of(live).last.click()
     details = live.locator(".details")
     expect(details.get_by_role("button", name="Only lines with host compute-07")).to_be_visible()
