@@ -6,6 +6,8 @@ from typing import Any
 
 MIGRATED = "8c1c5a6e-6c0f-4a55-9a36-0d5cbd8a2c11"
 REQUEST = "req-6c1a4b52-53c1-4b7e-8b59-3f6f0a2d9c10"
+INODE = 2**53 + 1
+"""No number of JavaScript."""
 TRACEBACK = """Traceback (most recent call last):
   File "nova/compute/manager.py", line 2001, in pre_live_migration
     self.driver.check_can_live_migrate(instance)
@@ -52,7 +54,8 @@ def story() -> Iterator[bytes]:
     yield line("compute-02", "nova-compute", 17, 4, "disk allocation ratio is above 1.0", **ids)
     yield line(
         "compute-02", "nova-compute", 17, 3, "cannot migrate: destination compute-02 has no room\nfor 4096 MB",
-        event="migration.dest_check.failed", traceback=TRACEBACK, status=500, error="no room", **ids,
+        event="migration.dest_check.failed", traceback=TRACEBACK, status=500, error="no room", inode=INODE,
+        **ids,
     )  # fmt: skip
     yield line("controller-01", "nova-conductor", 18, 2, "migration 42 failed and was undone", **ids)
     for text in HOSTILE:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.dashboards.conftest import NARROW, TOTAL, WIDE
-from tests.dashboards.lines import HOSTILE, MIGRATED, REQUEST
+from tests.dashboards.lines import HOSTILE, INODE, MIGRATED, REQUEST
 from tests.query.serving import Served
 
 pytestmark = pytest.mark.server
@@ -155,26 +155,16 @@ def test_an_opened_line_shows_all_that_is_known_and_leads_on(explore: Page) -> N
     expect(details).to_contain_text("fields.status")
     details.get_by_role("button", name="JSON", exact=True).click()
     shown = json.loads(details.locator("pre").inner_text())
-    assert (shown["instance"], shown["fields"]["status"]) == (MIGRATED, 500)
+    assert (shown["instance"], shown["fields"]["status"], shown["fields"]["inode"]) == (MIGRATED, 500, INODE)
+    details.get_by_role("button", name="JSON", exact=True).click()
+    with explore.expect_response(re.compile(rf"/search\?.*fields\.inode%3A{INODE}")):
+        details.get_by_role("button", name=f"Only lines with fields.inode {INODE}").click()
+    expect(details).to_have_count(0)
+    expect(lines_of(explore)).to_contain_text([FAILED])
+    lines_of(explore).first.click()
     details.get_by_role("link", name="Same request").click()
     expect(query_of(explore)).to_have_text(f"request_id:{REQUEST}")
     expect(status_of(explore)).to_have_text("5 lines")
-
-
-def test_a_line_has_an_address_with_those_around_it(explore: Page) -> None:
-    ask(explore, "migration:42 severity:err")
-    expect(status_of(explore)).to_have_text("1 lines")
-    lines_of(explore).first.click()
-    explore.get_by_role("link", name="Lines around").click()
-    expect(explore.locator(".current")).to_contain_text(FAILED)
-    expect(explore.locator(".current")).to_have_attribute("aria-expanded", "true")
-    assert lines_of(explore).count() > 10
-    explore.get_by_role("link", name="Of all hosts").click()
-    expect(explore.get_by_text("migration 42 failed and was undone")).to_be_visible()
-    explore.reload()
-    expect(explore.locator(".current")).to_contain_text(FAILED)
-    explore.goto("/lines/999999999")
-    expect(explore.get_by_role("alert")).to_contain_text("cannot find row 999999999")
 
 
 def test_columns_are_chosen_and_more_lines_come_as_one_scrolls(explore: Page) -> None:

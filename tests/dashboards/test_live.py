@@ -127,6 +127,19 @@ def test_the_filter_is_changed_while_lines_come(live: Page, arrive: Arrive) -> N
     expect(lines_of(live)).to_contain_text(["wanted"])
 
 
+def test_what_was_typed_is_cleared_and_lines_stay(live: Page, arrive: Arrive) -> None:
+    arrive("one more")
+    expect(kept(live)).to_contain_text(f"{HISTORY + 1} lines here")
+    query = live.get_by_role("textbox", name="Query")
+    query.click()
+    live.keyboard.type("host:comp")
+    live.get_by_role("button", name="Clear the query").click()
+    expect(query.locator(".cm-placeholder")).to_be_visible()
+    expect(query).to_be_focused()
+    arrive("and another")
+    expect(kept(live)).to_contain_text(f"{HISTORY + 2} lines here")
+
+
 def test_words_and_expressions_are_highlighted_and_kept(highlighting: Page, arrive: Arrive) -> None:
     page = highlighting
     for rule in ("volume", r"/took \d+ ms/"):
@@ -173,10 +186,12 @@ def test_an_interruption_is_said_and_nothing_is_lost(live: Page, arrive: Arrive,
 
 def test_lines_that_were_not_sent_are_told_of_with_a_way_to_them(page: Page) -> None:
     skipped = '{"first_row_id": 7, "last_row_id": 9, "lines": 3, "query": "row_id:[7 TO 9]"}'
+    uncounted = '{"first_row_id": 7, "last_row_id": 9, "lines": null, "query": "row_id:[7 TO 9]"}'
     body = f'event: live\ndata: {{"row_id": 6}}\nid: 6\n\nevent: skipped\ndata: {skipped}\nid: 9\n\n'
+    body += f"event: skipped\ndata: {uncounted}\nid: 9\n\n"
     page.route("**/api/v1/tail?*", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
     page.goto("/live")
-    expect(page.get_by_role("alert")).to_contain_text("missed 3 lines")
+    expect(page.get_by_role("alert")).to_contain_text("missed more than 3 lines")
     page.get_by_role("link", name="the last of them").click()
     expect(page.get_by_role("treegrid").locator("[role=row][aria-selected]")).to_have_count(3)
 

@@ -40,6 +40,10 @@ def test_nothing_is_shown_before_a_good_key_and_after_signing_out(page: Page, ke
     assert page.evaluate("document.cookie") == "", "scripts see the session"
     page.reload()
     expect(page.locator(".toolbar [role=status]")).to_have_text("5 lines")
+    page.route("**/api/v1/session", lambda route: route.fulfill(status=503, body='{"detail": "too busy for that"}'))
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("alert")).to_have_text("Not signed out: too busy for that")
+    page.unroute_all()
     page.get_by_role("button", name="Sign out").click()
     expect(field).to_be_visible()
     page.reload()
@@ -55,3 +59,17 @@ def test_who_is_not_signed_in_any_more_is_asked_again(page: Page, key: str) -> N
     page.keyboard.press("r")
     expect(page.get_by_role("textbox", name="Key")).to_be_visible()
     expect(page).to_have_url(re.compile("/explore$"))
+
+
+def test_whether_nobody_answers_or_nobody_can_be_let_in_is_said(page: Page) -> None:
+    page.route("**/api/v1/session", lambda route: route.abort())
+    page.goto("/")
+    expect(page.get_by_role("heading", name="The collector does not answer")).to_be_visible()
+    page.unroute_all()
+    page.route("**/api/v1/session", lambda route: route.fulfill(status=503, body='{"detail": "nobody can tell"}'))
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="The collector cannot let you in now")).to_be_visible()
+    expect(page.get_by_text("nobody can tell")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("textbox", name="Key")).to_be_visible()

@@ -263,6 +263,12 @@ def test_a_timeline_of_nothing_is_not_found(http: httpx.Client) -> None:
     assert http.get("/timeline/req-1aaaaaaa", params=ALL).status_code == 404
 
 
+def test_a_slash_in_an_id_is_a_part_of_it(http: httpx.Client) -> None:
+    request, instance = http.get("/trace/req%2F1", params=ALL), http.get("/timeline/web%2F1", params=ALL)
+    assert request.json()["detail"].startswith("cannot find a line of request req/1 since ")
+    assert instance.json()["detail"].startswith("cannot show the timeline of web/1: ")
+
+
 def test_migrations_tell_what_became_of_them(http: httpx.Client) -> None:
     assert ask(http, "/migrations") == {
         "migrations": [

@@ -12,6 +12,8 @@ class Session {
   isOpen = $state(false);
   hasIdentity = $state(false);
   trouble = $state('');
+  /** Whether there is no answer at all while it is `away`. */
+  isSilent = $state(false);
 
   constructor() {
     whenSignedOut(() => {
@@ -28,6 +30,7 @@ class Session {
       this.#take((await get('/session', {})) as SessionAnswer);
     } catch (error) {
       this.trouble = error instanceof Error ? error.message : String(error);
+      this.isSilent = error instanceof ApiError && error.status === 0;
       this.state = error instanceof ApiError && [401, 403].includes(error.status) ? 'out' : 'away';
     }
   }

@@ -48,6 +48,11 @@ export function plainTime(moment: Date, utc: boolean): string {
   return `${date(moment, utc)} ${clock(moment, utc).slice(0, 8)}`;
 }
 
+/** `2026-11-30 03:50:43 UTC`, `2026-11-30 04:50:43 +01:00`. */
+export function zonedTime(moment: Date, utc: boolean): string {
+  return `${plainTime(moment, utc)} ${zone(moment, utc)}`;
+}
+
 export function rangeLabel(range: Range, utc: boolean): string {
   const known = SPANS.find((each) => each.since === range.since && range.until === '');
   if (known !== undefined) return known.label;

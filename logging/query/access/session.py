@@ -5,6 +5,7 @@ from another port of the same host, which is the same site, the headers tell tha
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.logs.collector.store_api import KEY_HEADER
 from cloud.logs.query.access.access import Access, Shown
 from cloud.logs.query.access.browser import guarded, is_of_another_site
-from cloud.logs.query.access.errors import AccessError, UnknownCallerError
+from cloud.logs.query.access.errors import AccessError, TooManyFailuresError, UnknownCallerError
 from cloud.logs.query.access.gate import refusal
 from cloud.logs.query.access.principal import Principal
 from cloud.logs.query.access.roles import ACTIONS
@@ -28,6 +29,8 @@ PATH = "/api/v1/session"
 MAX_BODY_BYTES = 16 << 10
 BODY_S = 10.0
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PORT = re.compile(r":(\d{1,5})\Z", re.ASCII)
+"""Of the Host header."""
 _OTHER_WAYS = ("authorization", "x-auth-token", KEY_HEADER.lower())
 
 
@@ -98,7 +101,7 @@ class Sessions:
     async def _who(self, credential: str | None, peer: str) -> Response:
         try:
             who = await self._access.identify(Shown(credential), peer)
-        except UnknownCallerError:
+        except (UnknownCallerError, TooManyFailuresError):  # a good key is let in whatever else came from there
             return _plain({"signed_in": None, **self._ways()})
         return _plain({"signed_in": _shown_as(who), **self._ways()})
 
@@ -139,9 +142,13 @@ def is_own(method: str, headers: Headers) -> bool:
 
 
 def cookie_name(scope: Scope) -> str:
-    """Cookies are shared by all ports of a host, so the name has ours; `__Host-` is for this host by TLS alone."""
+    """Cookies are shared by all ports of a host, so the name has the one that the browser asks.
+
+    Through a tunnel that is not ours. `__Host-` is for this host by TLS alone.
+    """
     prefix = "__Host-" if scope["scheme"] == "https" else ""
-    return f"{prefix}cloudlog_{scope['server'][1]}"
+    asked = _PORT.search(Headers(scope=scope).get("host", ""))
+    return f"{prefix}cloudlog_{asked[1] if asked else scope['server'][1]}"
 
 
 def cookie_of(scope: Scope, value: str, age_s: int) -> str:

@@ -149,7 +149,7 @@ TheTime = Annotated[TimeRange, Depends(the_time)]
 
 
 @router.get(
-    "/trace/{request_id}",
+    "/trace/{request_id:path}",
     response_model=TraceAnswer,
     responses={404: {"description": "There is no line of this request in that time."}},
     dependencies=[Depends(allowed("lines:read"))],
@@ -186,7 +186,7 @@ async def trace(
 
 
 @router.get(
-    "/timeline/{instance}",
+    "/timeline/{instance:path}",
     response_model=TimelineAnswer,
     responses={404: {"description": "No line of that time knows this instance."}},
     dependencies=[Depends(allowed("lines:read"))],

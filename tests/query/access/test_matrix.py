@@ -117,7 +117,7 @@ def text_of(http: httpx.Client, route: str) -> str:
 
 def contexts_of(app: FastAPI) -> dict[str, RouteContext]:
     return {
-        f"{method} {context.path}": context
+        f"{method} {context.path_format}": context
         for context in iter_route_contexts(app.routes)
         for method in (context.methods or {"(mounted)"}) - {"HEAD"}
     }

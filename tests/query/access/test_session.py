@@ -15,6 +15,7 @@ from cloud.logs.query.access.errors import AccessUnavailableError, UnknownCaller
 from cloud.logs.query.access.identity import Identity, IdentityUser
 from cloud.logs.query.access.keys import KeyFile, Wanted
 from cloud.logs.query.access.roles import Role
+from cloud.logs.query.access.session import cookie_name
 from cloud.logs.query.access.session_seal import SESSION_S, Seal, SealError
 from cloud.logs.query.access.throttle import BURST
 from tests.collector.receiving import Authority
@@ -140,6 +141,30 @@ def test_guesses_are_counted_by_address_and_an_old_cookie_is_none(served: Served
         assert statuses[:BURST] == [401] * BURST
         assert statuses[-1] == 429
         assert http.post(SESSION, json={"key": key}).status_code == 200
+
+
+def test_who_has_guessed_too_often_is_still_told_how_to_sign_in(served: Served) -> None:
+    with browser(served, 4) as http:
+        statuses = {http.post(SESSION, json={"key": "cloudlog_guessed"}).status_code for _ in range(BURST + 3)}
+        assert statuses == {401, 429}
+        answer = http.get(SESSION)
+        assert answer.status_code == 200
+        assert answer.json() == {"signed_in": None, "is_open": False, "has_identity": True}
+
+
+def test_two_collectors_behind_tunnels_have_a_cookie_each(served: Served, key: str) -> None:
+    with browser(served) as http:
+        tunnel = {"Host": "localhost:9001", "Origin": "http://localhost:9001"}
+        cookie = http.post(SESSION, json={"key": key}, headers=tunnel).headers["set-cookie"]
+        assert cookie.startswith("cloudlog_9001=")
+    for host, name in {
+        "[::1]:9001": "cloudlog_9001",
+        "[::1]": "cloudlog_8080",
+        "collector.example": "cloudlog_8080",
+        "a:9;b": "cloudlog_8080",
+    }.items():
+        scope = {"type": "http", "scheme": "http", "server": ("127.0.0.1", 8080), "headers": [(b"host", host.encode())]}
+        assert cookie_name(scope) == name, host
 
 
 def test_a_cookie_is_good_for_requests_of_our_own_pages_alone(served: Served, key: str) -> None:

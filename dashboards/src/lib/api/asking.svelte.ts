@@ -14,7 +14,9 @@ export class Asking<Answer> {
     const { signal } = this.#running;
     this.isAsking = true;
     try {
-      this.answer = await call(signal);
+      const answer = await call(signal);
+      if (signal.aborted) return;
+      this.answer = answer;
       this.error = null;
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
@@ -23,6 +25,13 @@ export class Asking<Answer> {
     } finally {
       if (!signal.aborted) this.isAsking = false;
     }
+  }
+
+  /** As if nothing had been asked. */
+  clear(): void {
+    this.close();
+    this.answer = this.error = null;
+    this.isAsking = false;
   }
 
   close(): void {

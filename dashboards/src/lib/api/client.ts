@@ -1,5 +1,7 @@
 /** From a path and parameters to an answer of the collector, or to an error that says what a person can do about it. */
 
+import { readJson } from '../json';
+
 export type Parameters = Record<string, string | number | boolean | null | undefined>;
 
 /** A refusal, or no answer at all (status 0). */
@@ -68,7 +70,7 @@ export function isAbort(error: unknown): boolean {
 async function exchange(url: string, options: RequestInit): Promise<unknown> {
   const answer = await reach(url, options);
   const text = await answer.text();
-  if (answer.ok) return text === '' ? null : (JSON.parse(text) as unknown);
+  if (answer.ok) return text === '' ? null : readJson(text);
   throw refused(url, answer.status, text);
 }
 

@@ -65,6 +65,16 @@ function fieldColumn(name: string): Column | null {
     name,
     title: key,
     width: '120px',
-    text: (row) => (row.fields !== undefined && key in row.fields ? oneLine(shownValue(row.fields[key])) : ''),
+    text: (row) => oneLine(shownValue(fieldOf(row.fields, key))),
   };
+}
+
+/** As the query language finds it: of the key itself, or else within objects. */
+function fieldOf(fields: unknown, key: string): unknown {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined;
+  const own = fields as Record<string, unknown>;
+  if (Object.hasOwn(own, key)) return own[key];
+  const dot = key.indexOf('.');
+  const first = key.slice(0, dot);
+  return dot < 0 || !Object.hasOwn(own, first) ? undefined : fieldOf(own[first], key.slice(dot + 1));
 }

@@ -1,8 +1,9 @@
 /** A line as all that is known of it: its columns, its fields, what stands apart. */
 import type { Row } from '../api/types';
+import { writeJson } from '../json';
 import { fieldName } from '../query/edit';
 import { shown, shownValue } from '../text';
-import { longTime, plainTime } from '../time';
+import { longTime, zonedTime } from '../time';
 import { timeOf } from './columns';
 
 export interface Detail {
@@ -65,11 +66,11 @@ export function blocksOf(row: Row): { name: string; text: string }[] {
 export function plainText(row: Row, utc: boolean): string {
   const sender = row.app_name === undefined ? '' : ` ${row.app_name}${row.procid === undefined ? '' : `[${row.procid}]`}`;
   const at = new Date(timeOf(row));
-  const time = Number.isNaN(at.getTime()) ? timeOf(row) : `${plainTime(at, utc)}${utc ? ' UTC' : ''}`;
+  const time = Number.isNaN(at.getTime()) ? timeOf(row) : zonedTime(at, utc);
   const head = `${time} ${row.hostname ?? row.peer}${sender} ${row.severity.toUpperCase()} ${row.message}`;
   return [head, ...blocksOf(row).map((block) => block.text)].map(shown).join('\n');
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : writeJson(value);
 }

@@ -29,6 +29,21 @@ it('columns are those that are named, and the message last', () => {
   expect(texts).toEqual(['01-15 12:00:00.250', 'compute-01', '500', '', '', 'cannot start ⏎ guest']);
 });
 
+it('a column of a field has what the query language finds under its name', () => {
+  const row = { ...ROW, fields: { 'a.b': 'own', a: { b: 'within', c: { d: null } }, list: [7] } };
+  const names = ['a.b', 'a.c', 'a.c.d', 'a.none', 'list', 'list.length', 'constructor', 'toString', 'a.__proto__', '__proto__.a'];
+  const texts = columnsOf(names.map((name) => `fields.${name}`)).map((each) => each.text(row, true));
+  expect(texts.slice(0, -1)).toEqual(['own', '{"d":null}', 'null', '', '[7]', '', '', '', '', '']);
+});
+
+it('a number that is too large for JavaScript is shown and asked for with all of its digits', () => {
+  expect(detailsOf({ ...ROW, fields: { inode: 9007199254740993n } }, true).at(-1)).toEqual({
+    name: 'fields.inode',
+    text: '9007199254740993',
+    ask: { name: 'fields.inode', value: '9007199254740993' },
+  });
+});
+
 it('details have what can be asked for', () => {
   const details = detailsOf(ROW, true);
   expect(details.find((each) => each.name === 'host')?.ask).toEqual({ name: 'host', value: 'compute-01' });
@@ -47,4 +62,5 @@ it('is copied as text', () => {
   expect(plainText(ROW, true)).toBe(
     '2027-01-15 12:00:00 UTC compute-01 nova-compute[42] ERR cannot start\nguest\nTraceback:\n  boom',
   );
+  expect(plainText(ROW, false)).toMatch(/^2027-01-1\d \d\d:\d\d:00 [+-]\d\d:\d\d compute-01 /);
 });

@@ -90,6 +90,11 @@ export class VirtualRows {
     this.#virtualizer.scrollToIndex(index, { align });
   }
 
+  /** What is in sight stays there, behind so many rows that have been laid out in front of it. */
+  scrollBehind(count: number): void {
+    this.#virtualizer.scrollBy(this.#virtualizer.measurementsCache[count]?.start ?? 0);
+  }
+
   toBegin(): void {
     this.#virtualizer.scrollToOffset(0);
   }

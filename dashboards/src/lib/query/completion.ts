@@ -28,12 +28,16 @@ const STAGES: readonly Option[] = [
   { label: '| count by 5m', apply: '| count by 5m', detail: 'over time' },
   { label: '| top 10 message', apply: '| top 10 message', detail: 'the most frequent' },
 ];
-/** Values that are known without asking. */
-export const FIXED_VALUES: Readonly<Record<string, readonly string[]>> = {
+const FIXED_VALUES: Readonly<Record<string, readonly string[]>> = {
   severity: SEVERITY_VALUES,
   flags: FLAG_VALUES,
   level: LEVEL_VALUES,
 };
+
+/** Values of a name that are known without asking. */
+export function fixedValues(name: string): readonly string[] {
+  return Object.hasOwn(FIXED_VALUES, name) ? FIXED_VALUES[name]! : [];
+}
 
 /** What is wanted at `cursor`; null within a text or a regular expression, and behind a pipe. */
 export function wantedAt(query: string, cursor: number): Wanted | null {

@@ -1,4 +1,5 @@
 /** Explore as its URL says it: the query, the time, and how lines are shown. */
+import type { Question } from '../../lib/api/questions';
 import { columnNames, DEFAULT_COLUMNS } from '../../lib/lines/columns';
 import { DEFAULT_RANGE, type Range } from '../../lib/time';
 
@@ -16,6 +17,10 @@ export function viewFrom(parameters: URLSearchParams): ExploreView {
     columns: columnNames(parameters.get('columns')),
     wrap: parameters.get('wrap') === '1',
   };
+}
+
+export function questionOf(view: ExploreView): Question {
+  return { q: view.q, since: view.range.since, until: view.range.until };
 }
 
 /** Its URL, without what is as always. */

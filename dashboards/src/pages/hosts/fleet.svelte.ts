@@ -7,6 +7,8 @@ import { fleetOf, type Host } from './fleet';
 export const REFRESH_MS = 15_000;
 /** A day of lines is more to read, and only says who is silent for longer than an hour. */
 const DAY_REFRESH_MS = 300_000;
+/** Where it could not be had. */
+const DAY_RETRY_MS = 60_000;
 
 export class Fleet {
   hosts = $state.raw<readonly Host[] | null>(null);
@@ -19,7 +21,7 @@ export class Fleet {
   trouble = $state('');
   #day: HostsAnswer | null = null;
   #hour: HostsAnswer | null = null;
-  #dayMs = -Infinity;
+  #dayDueMs = -Infinity;
   #hourMs = -Infinity;
   #timer = 0;
   #running: AbortController | null = null;
@@ -50,18 +52,16 @@ export class Fleet {
 
   async #ask(signal: AbortSignal): Promise<void> {
     this.#hourMs = performance.now();
-    const isDayDue = performance.now() - this.#dayMs >= DAY_REFRESH_MS;
     try {
-      const day = isDayDue ? hosts('24h', signal) : null;
-      day?.catch(() => undefined); // it is waited for below
       this.#hour = await hosts('1h', signal);
       this.#show();
-      if (day !== null) {
-        this.#day = await day;
-        this.#dayMs = performance.now();
+      if (performance.now() >= this.#dayDueMs) {
+        this.#dayDueMs = performance.now() + DAY_RETRY_MS;
+        this.#day = await hosts('24h', signal);
+        this.#dayDueMs = performance.now() + DAY_REFRESH_MS;
         this.isWhole = true;
+        this.#show();
       }
-      this.#show();
       this.trouble = '';
     } catch (error) {
       if (!isAbort(error)) this.trouble = error instanceof ApiError ? error.message : String(error);

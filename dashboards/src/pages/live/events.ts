@@ -1,5 +1,6 @@
 /** From the text of `/api/v1/tail` to its events, as it comes: Server-Sent Events, cut anywhere. */
 import type { Row } from '../../lib/api/types';
+import { readJson } from '../../lib/json';
 
 /** Lines that this client was too slow for, or away for too long. */
 export interface Skipped {
@@ -52,7 +53,7 @@ function eventOf(block: string): TailEvent | null {
     else if (line.startsWith('id: ')) id = line.slice(4);
   }
   if (data === '') return id === '' ? null : { name: 'idle', rowId: Number(id) };
-  const content: unknown = JSON.parse(data);
+  const content: unknown = readJson(data);
   switch (name) {
     case 'row':
       return { name, row: content as Row, size: data.length };

@@ -79,9 +79,19 @@ it('rates are those of whole seconds', () => {
   expect(rates.perSecond).toBe(0);
   for (const count of [10, 20]) {
     for (let each = 0; each < count; each += 1) rates.came(each / 10);
-    rates.tick();
+    rates.tick(1.02);
   }
   expect([rates.perSecond, rates.lagS, rates.counts]).toEqual([15, 1.9, [10, 20]]);
+});
+
+it('lines that came while nobody looked are those of all of these seconds', () => {
+  const rates = new Rates();
+  for (let each = 0; each < 120; each += 1) rates.came(0);
+  rates.tick(4.1);
+  expect([rates.perSecond, rates.counts]).toEqual([30, [30, 30, 30, 30]]);
+  for (let each = 0; each < 120; each += 1) rates.came(0);
+  rates.tick(120);
+  expect([rates.perSecond, rates.counts.length]).toEqual([1, 60]);
 });
 
 it('a clock that is off is set right, as far as the header says it', () => {

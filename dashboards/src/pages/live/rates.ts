@@ -17,9 +17,11 @@ export class Rates {
     this.#lagS = Math.max(this.#lagS ?? 0, lagS);
   }
 
-  /** A second is over. */
-  tick(): void {
-    this.counts = [...this.counts, this.#count].slice(-SECONDS);
+  /** So long it is since the last time: about a second, or more where nobody sees the page. */
+  tick(passedS: number): void {
+    const seconds = Math.min(Math.max(1, Math.round(passedS)), SECONDS);
+    const each = this.#count / Math.max(1, Math.round(passedS));
+    this.counts = [...this.counts, ...Array.from({ length: seconds }, () => each)].slice(-SECONDS);
     this.lagS = this.#lagS;
     this.#count = 0;
     this.#lagS = null;

@@ -26,6 +26,8 @@ export class Tail {
   trouble = $state('');
   /** Lines that were not sent, as many as are known. */
   missed = $state(0);
+  /** Whether there are more of them, which nobody has counted. */
+  hasUncounted = $state(false);
   skipped = $state.raw<Skipped | null>(null);
   status = $state.raw<Status | null>(null);
   counts = $state.raw<readonly number[]>([]);
@@ -41,6 +43,7 @@ export class Tail {
   #lastRowId: number | null = null;
   #offsetMs = 0;
   #heardMs = 0;
+  #tickedMs = 0;
   /** Before it is asked again, where it is away. */
   #waitMs = FIRST_WAIT_MS;
 
@@ -51,9 +54,11 @@ export class Tail {
     this.#rates = new Rates();
     this.error = this.status = this.skipped = this.lagS = null;
     this.missed = this.perSecond = 0;
+    this.hasUncounted = false;
     this.counts = [];
     this.clear();
     this.#running = new AbortController();
+    this.#tickedMs = performance.now();
     this.#timer = window.setInterval(() => this.#tick(), 1000);
     void this.#follow(q, this.#running.signal);
   }
@@ -109,6 +114,7 @@ export class Tail {
     try {
       const begin = this.#lastRowId === null ? { n: HISTORY } : { after: this.#lastRowId };
       const answer = await tail(q, begin, AbortSignal.any([signal, silence.signal]));
+      this.status = null; // it was of the connection before
       this.#offsetMs = clockOffset(answer.headers.get('Date'), Date.now());
       const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
       const events = new EventReader();
@@ -143,8 +149,10 @@ export class Tail {
         break;
       case 'skipped':
         this.#lastRowId = event.skipped.last_row_id;
+        if (event.skipped.lines === 0) break;
         this.skipped = event.skipped;
-        this.missed += event.skipped.lines ?? 0;
+        if (event.skipped.lines === null) this.hasUncounted = true;
+        else this.missed += event.skipped.lines;
         break;
       case 'status':
         this.status = event.status;
@@ -162,7 +170,9 @@ export class Tail {
   }
 
   #tick(): void {
-    this.#rates.tick();
+    const now = performance.now();
+    this.#rates.tick((now - this.#tickedMs) / 1000);
+    this.#tickedMs = now;
     this.counts = this.#rates.counts;
     this.perSecond = this.#rates.perSecond;
     this.lagS = this.#rates.lagS ?? this.lagS;

@@ -1,5 +1,5 @@
 /** Why those of the list that failed did: asked one after the other, the collector runs few questions at once. */
-import { isAbort } from '../../lib/api/client';
+import { ApiError, isAbort } from '../../lib/api/client';
 import { explain } from '../../lib/api/explain';
 import type { MigrationRow } from '../../lib/api/stories';
 
@@ -22,7 +22,8 @@ export class Causes {
         this.titles = new Map([...this.titles, [row.id, title]]);
       } catch (error) {
         if (isAbort(error) || signal.aborted) return;
-        this.titles = new Map([...this.titles, [row.id, '']]); // the row has its error in any case
+        // The row has its error in any case; what was only busy is asked again with the next list.
+        if (isForGood(error)) this.titles = new Map([...this.titles, [row.id, '']]);
       }
     }
   }
@@ -30,4 +31,8 @@ export class Causes {
   close(): void {
     this.#running.abort();
   }
+}
+
+function isForGood(error: unknown): boolean {
+  return error instanceof ApiError && [404, 422].includes(error.status);
 }

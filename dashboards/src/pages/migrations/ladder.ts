@@ -37,7 +37,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 };
 
 export function toneOf(outcome: string): Tone {
-  return TONES[outcome] ?? 'calm';
+  return Object.hasOwn(TONES, outcome) ? TONES[outcome]! : 'calm';
 }
 
 export function ladderOf(found: Explanation): Ladder {

@@ -30,7 +30,7 @@ const STATES: Readonly<Record<string, Group>> = {
 };
 
 export function groupOf(state: string): Group {
-  return STATES[state] ?? 'running';
+  return Object.hasOwn(STATES, state) ? STATES[state]! : 'running';
 }
 
 export function viewFrom(parameters: URLSearchParams): MigrationsView {

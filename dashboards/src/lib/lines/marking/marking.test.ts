@@ -27,7 +27,21 @@ it.each([
   expect(places.map(([from, to]) => TEXT.slice(from, to))).toEqual(expected);
 });
 
-it.each(['(a', 'a)', '[a', '*', 'a\\', '(?=a)', '(a)\\1', 'a{101}', '(a{50}){50}', 'a'.repeat(201)])(
+it.each([
+  ['[À-Þ]+', 'grüße ÜBER é', ['ü', 'Ü', 'é']],
+  ['[à-þ]+', 'grüße ÜBER É', ['ü', 'Ü', 'É']],
+  ['[!-\\/]+', 'a+b/c\\', ['+', '/']],
+  ['[\\[-\\]]+', 'a[]b-', ['[]']],
+  ['[]a]+', 'ba]c', ['a]']],
+  ['[^]a]+', 'ba]c', ['b', 'c']],
+  ['[\\w-]+', 'a-b c', ['a-b', 'c']],
+  ['[a-]+', 'b-a', ['-a']],
+])('/%s/ is a set of signs', (source, text, expected) => {
+  const places = new Pattern(source).places(text, 10_000);
+  expect(places.map(([from, to]) => text.slice(from, to))).toEqual(expected);
+});
+
+it.each(['(a', 'a)', '[a', '*', 'a\\', '(?=a)', '(a)\\1', 'a{101}', '[]', '[a-\\d]', '[z-a]', '[a-\\', '(a{50}){50}', 'a'.repeat(201)])(
   'refuses /%s/',
   (source) => {
     expect(() => new Pattern(source)).toThrow(PatternError);

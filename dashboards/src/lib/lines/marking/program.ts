@@ -34,6 +34,13 @@ export function folded(code: number): number {
   return lower.length === 1 ? lower.charCodeAt(0) : code;
 }
 
+/** The other way round. */
+function capital(code: number): number {
+  if (code < 128) return code >= 97 && code <= 122 ? code - 32 : code;
+  const upper = String.fromCharCode(code).toUpperCase();
+  return upper.length === 1 ? upper.charCodeAt(0) : code;
+}
+
 class Parser {
   #at = 0;
   readonly #source: string;
@@ -112,7 +119,7 @@ class Parser {
         throw new PatternError(`"${sign}" that repeats nothing`);
       case '\\':
         if (this.#takes('b')) return [{ kind: 'place', place: 'edge' }];
-        return [{ kind: 'sign', test: this.#escaped() }];
+        return [{ kind: 'sign', test: testOf(this.#escaped()) }];
       default:
         return [{ kind: 'sign', test: only(sign) }];
     }
@@ -121,27 +128,38 @@ class Parser {
   #set(): Test {
     const isNegated = this.#takes('^');
     const tests: Test[] = [];
-    while (!this.#takes(']') || tests.length === 0) {
-      const first = this.#source[this.#at++];
-      if (first === undefined) throw new PatternError('"[" that is not closed');
-      const end = this.#source[this.#at + 1];
-      if (first === '\\') tests.push(this.#escaped());
-      else if (this.#source[this.#at] === '-' && end !== undefined && end !== ']') {
-        const [from, to] = [first.charCodeAt(0), end.charCodeAt(0)];
-        tests.push((code) => within(code, from, to));
-        this.#at += 2;
-      } else tests.push(only(first));
+    // A "]" at the beginning is a sign like others.
+    while (tests.length === 0 || !this.#takes(']')) {
+      const first = this.#member();
+      const isRange = /^-[^\]]/.test(this.#source.slice(this.#at, this.#at + 2));
+      tests.push(typeof first === 'string' && isRange ? this.#range(first) : testOf(first));
     }
     return (code) => tests.some((test) => test(code)) !== isNegated;
   }
 
-  #escaped(): Test {
+  #range(first: string): Test {
+    this.#at += 1;
+    const last = this.#member();
+    if (typeof last !== 'string') throw new PatternError(`"${first}-" without an end`);
+    if (last < first) throw new PatternError(`"${first}-${last}", which ends before it begins`);
+    const [from, to] = [first.charCodeAt(0), last.charCodeAt(0)];
+    return (code) => within(code, from, to);
+  }
+
+  #member(): string | Test {
+    const sign = this.#source[this.#at++];
+    if (sign === undefined) throw new PatternError('"[" that is not closed');
+    return sign === '\\' ? this.#escaped() : sign;
+  }
+
+  /** A sign that stands for itself, or a class of them. */
+  #escaped(): string | Test {
     const sign = this.#source[this.#at++];
     if (sign === undefined) throw new PatternError('"\\" at the end');
     const known = CLASSES[sign.toLowerCase()];
     if (known !== undefined) return sign === sign.toLowerCase() ? known : (code) => !known(code);
     if (/[0-9a-z]/i.test(sign)) throw new PatternError(`"\\${sign}", which is not known here`);
-    return only(sign);
+    return sign;
   }
 
   #takes(text: string): boolean {
@@ -157,6 +175,10 @@ const CLASSES: Readonly<Record<string, Test>> = {
   s: (code) => code <= 32 || code === 160,
 };
 
+function testOf(member: string | Test): Test {
+  return typeof member === 'string' ? only(member) : member;
+}
+
 function only(sign: string): Test {
   const wanted = folded(sign.charCodeAt(0));
   return (code) => code === wanted;
@@ -164,7 +186,7 @@ function only(sign: string): Test {
 
 /** Of a folded code, in either case. */
 function within(code: number, from: number, to: number): boolean {
-  const upper = code >= 97 && code <= 122 ? code - 32 : code;
+  const upper = capital(code);
   return (code >= from && code <= to) || (upper >= from && upper <= to);
 }
 
