@@ -7,6 +7,8 @@ from dataclasses import dataclass
 MAX_TEXT = 20_000
 """Characters of an error that are looked at: its beginning and its end."""
 MAX_CAUGHT = 200
+HOST = "host"
+"""The group of an error that names the host which must have said what explains it."""
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -27,6 +29,10 @@ class Said:
     step: str | None = None
     """The step that failed."""
     procedure: str | None = None
+    host: str | None = None
+    """Which has said it."""
+    beside: str = ""
+    """What else stands in the line: `none` counts there, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +61,29 @@ class Signature:
         )
         if any(wanted and value not in wanted for wanted, value in values):
             return None
-        text = (
-            said.text if len(said.text) <= MAX_TEXT else f"{said.text[: MAX_TEXT // 2]}\n{said.text[-MAX_TEXT // 2 :]}"
-        )
+        text = _ends_of(said.text)
         found = [pattern.search(text) for pattern in self.all_of]
         one = next((match for pattern in self.any_of if (match := pattern.search(text))), None)
-        if None in found or (self.any_of and one is None) or any(pattern.search(text) for pattern in self.none_of):
+        if None in found or (self.any_of and one is None) or any(map(self._forbids, (text, said.beside))):
             return None
         caught: dict[str, str] = {}
         for match in (*found, one):
             if match is not None:
                 caught |= {name: value[:MAX_CAUGHT] for name, value in match.groupdict().items() if value is not None}
         return caught
+
+    def _forbids(self, text: str) -> bool:
+        return any(pattern.search(_ends_of(text)) for pattern in self.none_of)
+
+    def can_explain(self, error: str, host: str | None) -> bool:
+        """Whether what `host` has said can have brought `error` about; one that the error names must be that host."""
+        if self.explains is None:
+            return True
+        return any(found.groupdict().get(HOST) in (None, host) for found in self.explains.finditer(error))
+
+
+def _ends_of(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT // 2]}\n{text[-MAX_TEXT // 2 :]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +148,7 @@ def _match(cause: Cause, said: Said, error: str, *, is_of_host: bool) -> Match |
     for signature in cause.signatures:
         if signature.is_of_host is not is_of_host:
             continue
-        if signature.explains is not None and not signature.explains.search(error):
+        if not signature.can_explain(error, said.host):
             continue
         if (caught := signature.match(said)) is not None:
             return Match(cause.filled(caught), caught)

@@ -12,6 +12,7 @@ A signature fits where all its conditions do: `any`, of whose regular expression
 `all` and `none` of theirs; `exceptions`, `services`, `events`, `steps` and `procedures`, of whose values one is the
 line's or the failed step's. With `scope = "host"` it is for lines of the hosts around the failure that do not name the
 instance, as the kernel's; it then needs `explains`, a regular expression for the error that it can have brought about.
+Where that has a group `host`, only what the host has said counts whose name is caught.
 What groups have caught stands in braces in the texts: groups that every signature is sure to have. `over` names causes
 that say less: where both fit, this one is meant.
 """

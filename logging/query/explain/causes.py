@@ -1,11 +1,19 @@
 """A failure -> the causes of the catalogue that fit it, in its own lines and in those of the hosts around it."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from cloud.logs.query.explain.catalogue import Catalogue, Match, Said
 from cloud.logs.query.explain.lines import Line
 from cloud.logs.query.explain.suspects import Found, Suspect
+
+AROUND = timedelta(seconds=10)
+"""Before and behind an error what hosts say may be why."""
+REPLY_S, MAX_REPLY_S = 60.0, 600.0
+"""How long classic services wait for an answer, and how long any of ours is taken to have waited."""
+_WAITED = re.compile(r"no reply in (?P<seconds>\d{1,6}(?:\.\d{1,6})?) s|Timed out waiting for a reply|MessagingTimeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,24 @@ def causes_of(found: Found, around: Sequence[Line], place: Place, catalogue: Cat
     return left or list(behind.values())
 
 
+def moments_of(found: Found) -> tuple[datetime, datetime]:
+    """Between which two hosts have said what may have brought it about: about then, or while an answer was awaited."""
+    line = found.first.line
+    waited = _WAITED.search(line.text)
+    waited_s = 0.0 if waited is None else min(float(waited["seconds"] or REPLY_S), MAX_REPLY_S)
+    return line.time - timedelta(seconds=waited_s) - AROUND, line.time + AROUND
+
+
 def own_causes(suspect: Suspect, place: Place, catalogue: Catalogue) -> list[Fitting]:
     """By what one line says, the words of its innermost exception first: the rest may quote other errors."""
     line, raised = suspect.line, suspect.raised
     exception = None if raised is None else raised.name
     if raised is not None:
-        said = Said(str(raised), exception, line.service, line.event, place.step, place.procedure)
+        said = replace(_said(line, exception, place), text=str(raised), beside=line.text)
         if matches := catalogue.matches(said):
             return [Fitting(match, line) for match in matches]
     return [Fitting(match, line) for match in catalogue.matches(_said(line, exception, place))]
 
 
 def _said(line: Line, exception: str | None, place: Place) -> Said:
-    return Said(line.text, exception, line.service, line.event, place.step, place.procedure)
+    return Said(line.text, exception, line.service, line.event, place.step, place.procedure, line.host)

@@ -19,23 +19,33 @@ class Landmark:
     suffix: str
     side: Side | None = None
     """What the host is that says so; None where either may."""
+    is_frame: bool = False
+    """Whether it is a function in a traceback: the host is that side only where it ran the function itself."""
 
 
 def _landmark(pattern: str, procedure: Procedure | None, step: str, suffix: str, side: Side | None = None) -> Landmark:
     return Landmark(re.compile(pattern), procedure, step, suffix, side)
 
 
+def _frame(functions: str, procedure: Procedure, step: str, side: Side) -> Landmark:
+    """Of the manager or the driver: those who call them have methods of the same names (compute/rpcapi.py)."""
+    pattern = rf'(?:compute/manager|virt/\w+/driver)\.py", line \d+, in (?:{functions})\b'
+    return Landmark(re.compile(pattern), procedure, step, FAILED, side, is_frame=True)
+
+
 LANDMARKS: Sequence[Landmark] = (
-    _landmark(r", in check_can_live_migrate_destination\b", MIGRATION, "dest_check", FAILED, Side.DESTINATION),
-    _landmark(r", in check_can_live_migrate_source\b", MIGRATION, "dest_check", FAILED, Side.SOURCE),
+    _frame("check_can_live_migrate_destination", MIGRATION, "dest_check", Side.DESTINATION),
+    _frame("check_can_live_migrate_source", MIGRATION, "dest_check", Side.SOURCE),
     _landmark(r"\ACPU doesn't have compatibility", MIGRATION, "dest_check", FAILED, Side.DESTINATION),
     _landmark(r"\AInstance launched has CPU info", MIGRATION, "dest_check", STARTED, Side.DESTINATION),
     _landmark(r"\APre live migration failed at ", MIGRATION, "pre", FAILED, Side.SOURCE),
-    _landmark(r", in pre_live_migration\b", MIGRATION, "pre", FAILED, Side.DESTINATION),
+    _frame("pre_live_migration", MIGRATION, "pre", Side.DESTINATION),
     _landmark(r"\AMigration running for 0 secs", MIGRATION, "transfer", STARTED, Side.SOURCE),
     _landmark(r"\AMigration running for ", MIGRATION, "transfer", PROGRESS, Side.SOURCE),
     _landmark(r"\AIncreasing downtime to ", MIGRATION, "transfer", PROGRESS, Side.SOURCE),
+    _landmark(r"\ASwitching to post-copy", MIGRATION, "transfer", PROGRESS, Side.SOURCE),
     _landmark(r"\ALive Migration failure: ", MIGRATION, "transfer", FAILED, Side.SOURCE),
+    _frame("_?post_live_migration", MIGRATION, "post", Side.SOURCE),
     _landmark(r"\ALive migration failed\.", MIGRATION, "transfer", FAILED, Side.SOURCE),
     _landmark(r"\ALive migration (?:not completed|stuck)", MIGRATION, "transfer", FAILED, Side.SOURCE),
     _landmark(r"\AMigration operation (?:has aborted|was cancelled)", MIGRATION, "transfer", FAILED, Side.SOURCE),
@@ -44,20 +54,15 @@ LANDMARKS: Sequence[Landmark] = (
     _landmark(r"\APost operation of migration started", MIGRATION, "post", STARTED, Side.DESTINATION),
     _landmark(r"\APost live migration at destination .* failed", MIGRATION, "post", FAILED, Side.SOURCE),
     _landmark(r"\AMigrating instance to .* finished successfully", MIGRATION, "post", COMPLETED, Side.SOURCE),
-    _landmark(r", in post_live_migration_at_destination\b", MIGRATION, "post", FAILED, Side.DESTINATION),
+    _frame("post_live_migration_at_destination", MIGRATION, "post", Side.DESTINATION),
     _landmark(r"\AMigration of instance .* unexpectedly failed", MIGRATION, "request", FAILED),
     _landmark(r"\ARebuilding instance\b", EVACUATE, "spawn", STARTED, Side.DESTINATION),
-    _landmark(r", in rebuild_instance\b|\bin _do_rebuild_instance\b", EVACUATE, "spawn", FAILED, Side.DESTINATION),
+    _frame("rebuild_instance|_do_rebuild_instance", EVACUATE, "spawn", Side.DESTINATION),
     _landmark(r"\AMigrating\Z", RESIZE, "pre", STARTED, Side.DESTINATION),
-    _landmark(
-        r", in (?:migrate_disk_and_power_off|_resize_instance|resize_instance)\b",
-        RESIZE,
-        "transfer",
-        FAILED,
-        Side.SOURCE,
-    ),
-    _landmark(r", in (?:finish_resize|_finish_resize|finish_migration)\b", RESIZE, "post", FAILED, Side.DESTINATION),
-    _landmark(r", in (?:prep_resize|_prep_resize)\b", RESIZE, "claim", FAILED, Side.DESTINATION),
+    _frame("migrate_disk_and_power_off|_?resize_instance", RESIZE, "transfer", Side.SOURCE),
+    _frame("_?finish_resize|finish_migration", RESIZE, "post", Side.DESTINATION),
+    _frame("_?prep_resize", RESIZE, "claim", Side.DESTINATION),
+    _landmark(r"\AUpdating instance to original state", RESIZE, "revert", STARTED, Side.SOURCE),
     _landmark(r"\AInstance running successfully", RESIZE, "post", COMPLETED, Side.DESTINATION),
     _landmark(r"\bNo valid host found for (?:cold migrate|resize)\b", RESIZE, "schedule", FAILED),
     _landmark(
@@ -100,8 +105,14 @@ def landmark_of(line: Line) -> Landmark | None:
         is_told = landmark.suffix != FAILED or line.severity <= WARNING or landmark.step in _OF_NEWS
         if is_told and landmark.pattern.search(line.message):
             is_open = landmark.suffix == FAILED and is_tried_again(line)
-            return replace(landmark, suffix=PROGRESS) if is_open else landmark
+            side = None if landmark.is_frame and not _is_its_own(line) else landmark.side
+            return replace(landmark, suffix=PROGRESS if is_open else landmark.suffix, side=side)
     return None
+
+
+def _is_its_own(line: Line) -> bool:
+    """Whether the functions of its traceback ran on its host; of two tracebacks one is of a host that it has called."""
+    return line.service == "nova-compute" and line.message.count("Traceback (most recent call last)") == 1
 
 
 _ATTEMPT = re.compile(r"\(attempt (\d{1,6}) of (\d{1,6})\)")
@@ -133,6 +144,29 @@ _DELETED = re.compile(
 def is_deletion(line: Line) -> bool:
     """Whether it says that a host begins to delete its instance."""
     return line.is_classic and line.message.startswith(_DELETION)
+
+
+_SHELVING = re.compile(r"\AShelv(?:ing|e offloading)\b")
+
+
+def is_shelving(line: Line) -> bool:
+    """Whether it says that a host begins to let go of its instance, until somebody wants that back."""
+    return line.is_classic and _SHELVING.match(line.message) is not None
+
+
+def is_running(line: Line) -> bool:
+    """Whether it says that a guest runs, which is how a resize ends, its revert, and a resume."""
+    return line.is_classic and line.message.startswith("Instance running successfully")
+
+
+def is_post_copy(line: Line) -> bool:
+    """Whether it says that a guest goes on at its destination while its memory is still on its way there."""
+    return line.is_classic and line.message.startswith("Switching to post-copy")
+
+
+def is_start(line: Line) -> bool:
+    """Whether it says that a host begins to build its instance."""
+    return line.is_classic and line.message.startswith("Starting instance...")
 
 
 def is_deleted(line: Line) -> bool:

@@ -4,20 +4,21 @@ Subject -> its lines -> its procedures -> the ladder of one -> the first error -
 now, and what could not be seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from cloud.logs.events import FAILED
 from cloud.logs.query.explain.blind import Asking, Skews, not_seen, skews_of
 from cloud.logs.query.explain.catalogue import Catalogue
 from cloud.logs.query.explain.cause_files import shipped
-from cloud.logs.query.explain.causes import Place, causes_of, own_causes
+from cloud.logs.query.explain.causes import Place, causes_of, moments_of, own_causes
 from cloud.logs.query.explain.explanation import Explanation, KnownCause, found_causes
 from cloud.logs.query.explain.gather import Gathered, Window, around, arrival_of, gather
 from cloud.logs.query.explain.identity import NotFoundError, Subject, names_of, resolve
 from cloud.logs.query.explain.ladder import Outcome, Stage, failures_of, ladder_of, refusals_of
 from cloud.logs.query.explain.lines import Line, Lines
 from cloud.logs.query.explain.missing import Accounts, NoAccounts
-from cloud.logs.query.explain.operation import Ending, Operation
+from cloud.logs.query.explain.operation import Ending, Operation, failed_before
 from cloud.logs.query.explain.operations import operations_of
 from cloud.logs.query.explain.places import Side
 from cloud.logs.query.explain.showing import known_cause, names_in_short, other_of, rung_of, shown_failure
@@ -27,7 +28,7 @@ from cloud.logs.query.explain.whereabouts.position import position_of
 from cloud.logs.query.time_range import TimeRange
 
 BEFORE, BEHIND = timedelta(seconds=10), timedelta(seconds=10)
-"""Around the step that failed its hosts' own lines are looked at."""
+"""Around the step that failed its hosts' lines are counted."""
 MAX_OTHERS = 20
 
 _ELSEWHERE = ("schedule", "claim")
@@ -96,13 +97,12 @@ class _Case:
         chosen = failures[0] if failures else None
         window = _window(operation, chosen[0] if chosen else None)
         skews = self._skews(operation)
-        nearby, is_crowded = self._nearby(operation, window, skews)
+        nearby, is_crowded = self._nearby(operation, chosen[1], skews) if chosen else ([], False)
         hosts = operation.hosts
         causes: list[KnownCause] = []
         if chosen is not None:
             stage, error = chosen
-            place = Place(stage.step if stage else None, operation.procedure.name if operation.procedure else None)
-            causes = [known_cause(each) for each in causes_of(error, nearby, place, self._catalogue)]
+            causes = list(map(known_cause, causes_of(error, nearby, _place(operation, stage), self._catalogue)))
         failure = shown_failure(*chosen) if chosen else None
         own = [each for each in self._operations if each.instance in (None, operation.instance)]
         names = names_of(operation.instance, self._gathered.lines) if operation.instance else None
@@ -137,11 +137,13 @@ class _Case:
         found = map(self._asking.last_of, operation.all_hosts)
         return skews_of([*self._gathered.lines, *(line for line in found if line is not None)])
 
-    def _nearby(self, operation: Operation, window: Window, skews: Skews) -> tuple[list[Line], bool]:
+    def _nearby(self, operation: Operation, error: Found, skews: Skews) -> tuple[list[Line], bool]:
         """What its hosts said around the failure, and whether there is more than is read.
 
         Those whose clocks are off are asked for other times.
         """
+        since, until = moments_of(error)
+        window = Window(since, until, arrival_of(operation.lines))
         by_skew: dict[timedelta, list[str]] = {}
         for host in operation.all_hosts:
             by_skew.setdefault(skews.of(host), []).append(host)
@@ -171,6 +173,7 @@ class _Case:
         if operation.ending is Ending.COMPLETED:
             return
         stages = failures_of(ladder) or [stage for stage in ladder if stage.outcome is Outcome.OPEN and stage.failed]
+        stages = [stage for stage in stages if not _is_overcome(stage, operation)]
         if operation.ending is Ending.UNKNOWN and not stages:
             return
         if operation.is_classic or not stages:
@@ -178,6 +181,8 @@ class _Case:
             found = self._first_error(operation, stage, None)
             if found is not None:
                 yield _stage_of(found, ladder) or stage, found
+                if operation.is_classic:
+                    yield from self._earlier(operation, ladder)
             return
         first = stages[-1]
         if first.step in _ELSEWHERE and len(stages) > 1:
@@ -186,6 +191,14 @@ class _Case:
             found = self._first_error(operation, stage, stage.failed)
             if found is not None:
                 yield stage, found
+
+    def _earlier(self, operation: Operation, ladder: Sequence[Stage]) -> Iterator[tuple[Stage | None, Found]]:
+        """Of hosts that a classic procedure was tried on before, or that were passed over."""
+        has_cause = self._has_cause(operation, None)
+        for lines in failed_before(operation):
+            found = first_error(lines, None, operation.all_hosts, operation.began, has_cause)
+            if found is not None:
+                yield _stage_of(found, ladder), found
 
     def _first_error(self, operation: Operation, stage: Stage | None, failed: Line | None) -> Found | None:
         since = operation.began
@@ -196,13 +209,22 @@ class _Case:
             rollbacks = [each for each in ladder_of(operation) if each.step == "rollback" and each.began in later]
             behind = [each for each in later if each not in [rollback.began for rollback in rollbacks]]
             lines = [line for line in lines if not behind or line.time < min(behind)]
-        place = Place(stage.step if stage else None, operation.procedure.name if operation.procedure else None)
-
-        def has_cause(suspect: Suspect) -> bool:
-            return bool(own_causes(suspect, place, self._catalogue))
-
         hosts = stage.hosts if stage is not None and not operation.is_classic else operation.all_hosts
-        return first_error(lines, failed, hosts, since, has_cause)
+        return first_error(lines, failed, hosts, since, self._has_cause(operation, stage))
+
+    def _has_cause(self, operation: Operation, stage: Stage | None) -> Callable[[Suspect], bool]:
+        place = _place(operation, stage)
+        return lambda suspect: bool(own_causes(suspect, place, self._catalogue))
+
+
+def _place(operation: Operation, stage: Stage | None) -> Place:
+    return Place(stage.step if stage else None, operation.procedure.name if operation.procedure else None)
+
+
+def _is_overcome(stage: Stage, operation: Operation) -> bool:
+    """Whether all that it failed by does not count."""
+    failures = [mark.line.row_id for mark in stage.marks if mark.suffix == FAILED]
+    return bool(failures) and operation.overcome.issuperset(failures)
 
 
 def _first_told(stages: Sequence[Stage]) -> Stage | None:

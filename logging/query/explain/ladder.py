@@ -122,8 +122,8 @@ def _take(stages: list[Stage], mark: Mark, hosts: _Hosts) -> None:
         )
         return
     if current is None or number is None or current.outcome is not Outcome.OPEN:
-        is_classic = mark.line.is_classic
-        if is_classic and current is not None and number is not None and current.outcome.value == mark.suffix:
+        is_same = current is not None and current.outcome.value == mark.suffix and mark.line.is_classic
+        if is_same and current is not None and number is not None and not _is_of_another_host(current, mark):
             stages[number] = replace(current, marks=(*current.marks, mark))  # the same told once more, as an echo
             return
         current = Stage(mark.step, Outcome.OPEN, _attempt(stages, is_again=True), side, named, has_start=False)
@@ -134,6 +134,12 @@ def _take(stages: list[Stage], mark: Mark, hosts: _Hosts) -> None:
         refused = stages[number]
         stages[number] = replace(refused, outcome=Outcome.REFUSED, ended=mark.line.time, failed=mark.line)
         stages.append(Stage(mark.step, Outcome.OPEN, refused.attempt + 1, side, began=mark.line.time))
+
+
+def _is_of_another_host(stage: Stage, mark: Mark) -> bool:
+    """Whether a second destination has come to the same end."""
+    hosts = {each.line.host for each in stage.marks if each.side is Side.DESTINATION}
+    return mark.side is Side.DESTINATION and bool(hosts - {mark.line.host})
 
 
 def _heard(stage: Stage, mark: Mark, hosts: tuple[str, ...]) -> Stage:

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from cloud.logs.events import BUILD, COMPLETED, FAILED, MIGRATION, PROCEDURES, RESIZE, STARTED, SUFFIXES, Procedure
-from cloud.logs.query.explain.attempts import standing
-from cloud.logs.query.explain.classic import destination_of, is_deleted, is_deletion, landmark_of
+from cloud.logs.query.explain.attempts import attempts_of, standing
+from cloud.logs.query.explain.classic import destination_of, is_deleted, is_deletion, is_shelving, landmark_of
 from cloud.logs.query.explain.lines import ERR, WARNING, Line
 from cloud.logs.query.explain.places import Side
 
@@ -55,18 +55,25 @@ class Operation:
     instance: str | None
     lines: Sequence[Line]
     marks: Sequence[Mark]
+    overcome: frozenset[int] = frozenset()
+    """The numbers of classic lines that do not tell why it failed, or not of its own failure."""
 
     @property
     def name(self) -> str:
         """In a word, by its type where a field has it."""
         said = self.field("type")
-        otherwise = "deletion" if self.is_deletion else "request"
+        otherwise = "deletion" if self.is_deletion else "shelving" if self.is_shelving else "request"
         return str(said or (self.procedure.name if self.procedure else otherwise))
 
     @property
     def is_deletion(self) -> bool:
         """Whether a classic host has deleted its instance by it: the vocabulary has no such procedure."""
         return self.procedure is None and any(map(is_deletion, self.lines))
+
+    @property
+    def is_shelving(self) -> bool:
+        """Whether a classic host has let go of its instance by it: the vocabulary does not have that, either."""
+        return self.procedure is None and any(map(is_shelving, self.lines))
 
     @property
     def began(self) -> datetime:
@@ -118,19 +125,23 @@ class Operation:
     @property
     def last_success(self) -> Mark | None:
         """What tells that a classic procedure has done what it was asked for; None of one that never came to that."""
-        step = None if self.procedure is None else _LAST.get(self.procedure.name)
-        found = (mark for mark in reversed(self.marks) if (mark.step, mark.suffix) == (step, COMPLETED))
-        return next(found, None)
+        return next((mark for mark in reversed(self.marks) if is_success(self.procedure, mark)), None)
 
     @property
     def standing_lines(self) -> Sequence[Line]:
-        """Without what was overcome by another attempt."""
-        return standing(self.lines)
+        """Without what was overcome by another attempt, or came from aside."""
+        return [line for line in self.lines if line.row_id not in self.overcome]
+
+    @property
+    def standing_marks(self) -> Sequence[Mark]:
+        """As the lines that are standing."""
+        return [mark for mark in self.marks if mark.line.row_id not in self.overcome]
 
     @property
     def is_aside(self) -> bool:
         """Whether nobody has asked for it, as for a periodic task: a host's classic errors that are of no procedure."""
-        if self.procedure is not None or self.is_deletion or not all(line.is_classic for line in self.lines):
+        is_known = self.procedure is not None or self.is_deletion or self.is_shelving
+        if is_known or not all(line.is_classic for line in self.lines):
             return False
         if not any(line.has_user for line in self.lines):
             return True
@@ -160,17 +171,29 @@ class Operation:
 
     @property
     def hosts(self) -> Mapping[Side, tuple[str, ...]]:
-        """Of each side the hosts, as far as known; a build has been tried on several, perhaps."""
+        """Of each side the hosts, as far as known, the destination that was told last as the last.
+
+        A build has been tried on several, perhaps; a host that was passed over is none.
+        """
         found: dict[Side, dict[str, None]] = {side: {} for side in Side}
+        destinations = found[Side.DESTINATION]
+        marks = {mark.line.row_id: mark for mark in self.marks}
         for line in self.lines:
+            mark = marks.get(line.row_id)
             if line.fields.get("source_compute"):
                 found[Side.SOURCE][str(line.fields["source_compute"])] = None
-            if destination := line.fields.get("dest_compute") or line.fields.get("host") or destination_of(line):
-                found[Side.DESTINATION][str(destination)] = None
-        for mark in self.marks:
-            side = mark.side if mark.line.is_classic else Side.CONTROLLER
-            if mark.line.host is not None and side is not None:
-                found[side][mark.line.host] = None
+            is_told = self.procedure is BUILD and (line.event is not None or mark is not None)
+            built_on = line.fields.get("host") if is_told else None  # the host that a line is about may be any other
+            if destination := line.fields.get("dest_compute") or built_on or destination_of(line):
+                destinations.pop(str(destination), None)
+                destinations[str(destination)] = None
+            if mark is None or line.host is None:
+                continue
+            side = mark.side if line.is_classic else Side.CONTROLLER
+            if line.row_id in self.overcome or side is Side.DESTINATION:
+                destinations.pop(line.host, None)
+            if line.row_id not in self.overcome and side is not None:
+                found[side][line.host] = None
         return {side: tuple(hosts) for side, hosts in found.items()}
 
     @property
@@ -178,6 +201,23 @@ class Operation:
         """Every host on its path, those that have written lines among them."""
         named = [host for hosts in self.hosts.values() for host in hosts]
         return tuple(dict.fromkeys([*named, *(line.host for line in self.lines if line.host)]))
+
+
+def failed_before(operation: Operation) -> list[Sequence[Line]]:
+    """What does not tell why a classic procedure failed in the end: for each host that it was tried on before."""
+    if operation.procedure is BUILD:
+        return [standing(attempt) for attempt in attempts_of(operation.lines)[:-1]]
+    found: dict[str | None, list[Line]] = {}
+    for mark in operation.marks:
+        if mark.suffix == FAILED and mark.line.row_id in operation.overcome:
+            found.setdefault(mark.line.host, []).append(mark.line)
+    return list(found.values())
+
+
+def is_success(procedure: Procedure | None, mark: Mark) -> bool:
+    """Whether a classic procedure has done what it was asked for by that."""
+    last = None if procedure is None else _LAST.get(procedure.name)
+    return (mark.step, mark.suffix) == (last, COMPLETED)
 
 
 def mark_of(line: Line) -> tuple[Procedure | None, Mark] | None:

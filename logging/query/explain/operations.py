@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cloud.logs.events import BUILD, COMPLETED, FAILED, MIGRATION, STARTED, Procedure
-from cloud.logs.query.explain.classic import is_deletion
+from cloud.logs.query.explain.attempts import overcome
+from cloud.logs.query.explain.classic import is_deletion, is_running, is_shelving
+from cloud.logs.query.explain.foreign import strays_of, without_others
 from cloud.logs.query.explain.lines import WARNING, Line
-from cloud.logs.query.explain.operation import AROUND, Mark, Operation, mark_of
+from cloud.logs.query.explain.operation import AROUND, Mark, Operation, is_success, mark_of
 
 _Told = tuple[Procedure | None, Mark]
 
@@ -106,33 +108,53 @@ def _of_requests(lines: Sequence[Line]) -> list[Operation]:
     if not groups and lines:
         instances = {line.instance for line in lines} - {None}
         found += _of_request(list(lines), instances.pop() if len(instances) == 1 else None)
+    taken = {line.row_id for each in found for line in each.lines}
+    left = [line for line in lines if line.row_id not in taken and (is_deletion(line) or is_shelving(line))]
+    for instance in dict.fromkeys(line.instance for line in left):  # by a periodic task
+        found += _of_request([line for line in left if line.instance == instance], instance)
     return found
 
 
 def _owners(groups: Sequence[_Group], lines: Sequence[Line]) -> Mapping[int, _Group]:
-    """Of successes that are told without a request: whose they are, by the number of the line."""
-    successes = [
-        (line, told[0])
+    """Of successes and failures that are told without a request: whose they are, by the number of the line.
+
+    A success is of who has begun something on that host last, where that is of its kind; a failure is of the procedure
+    of its kind that has told last of how it stands, and has not come to its end.
+    """
+    told: list[tuple[_Told, _Group | None]] = [
+        (found, None)
         for line in lines
-        if line.request_id is None and (told := mark_of(line)) is not None and told[1].suffix == COMPLETED
+        if line.request_id is None and (found := mark_of(line)) is not None and found[1].suffix in (COMPLETED, FAILED)
     ]
-    if not successes:
+    if not told:
         return {}
-    begun: list[tuple[Line, _Group, set[Procedure | None]]] = []
-    for group in groups:
-        told_of = [found for line in group.lines if (found := mark_of(line)) is not None]
-        procedures = {procedure for procedure, _ in told_of} - {None}
-        begun += [(mark.line, group, procedures) for _, mark in told_of if mark.suffix == STARTED or _is_claim(mark)]
-    begun.sort(key=lambda each: (each[0].time, each[0].row_id))
+    told += [(found, group) for group in groups for line in group.lines if (found := mark_of(line)) is not None]
+    told.sort(key=lambda each: (each[0][1].line.time, each[0][1].line.row_id))
     owners: dict[int, _Group] = {}
-    for line, procedure in successes:
-        before = [
-            each
-            for each in begun
-            if (each[0].host, each[1].instance) == (line.host, line.instance) and each[0].time <= line.time
-        ]
-        if before and (not before[-1][2] or procedure in before[-1][2]):
-            owners[line.row_id] = before[-1][1]
+    begun: dict[tuple[str | None, str | None], _Group] = {}
+    latest: dict[tuple[Procedure | None, str | None], tuple[Mark, _Group]] = {}
+    procedures: dict[tuple[str, str | None], set[Procedure]] = {}
+    for (procedure, mark), group in told:
+        line = mark.line
+        owner = group
+        if group is not None and (mark.suffix == STARTED or _is_claim(mark)):
+            begun[line.host, group.instance] = group
+        elif group is None and mark.suffix == COMPLETED:
+            first = begun.get((line.host, line.instance))
+            kinds = procedures.get((first.request, first.instance)) if first is not None else None
+            owner = first if not kinds or procedure in kinds else None
+        elif group is None and procedure is not None and (procedure, line.instance) in latest:
+            last, first = latest[procedure, line.instance]
+            owner = None if is_success(procedure, last) else first
+        if owner is None:
+            if is_success(procedure, mark):
+                latest.pop((procedure, line.instance), None)
+            continue
+        if group is None:
+            owners[line.row_id] = owner
+        if procedure is not None:
+            latest[procedure, owner.instance] = (mark, owner)
+            procedures.setdefault((owner.request, owner.instance), set()).add(procedure)
     return owners
 
 
@@ -156,23 +178,26 @@ def _groups(lines: Sequence[Line]) -> list[_Group]:
             about = [line for line in own if line.instance == instance]
             if any(mark_of(line) is not None for line in about):
                 about = [line for line in own if line.instance in (None, instance)]
+                about = without_others(about, instance, request, lines)
             found.append(_Group(request, instance, about))
     return found
 
 
 def _of_request(lines: Sequence[Line], instance: str | None) -> list[Operation]:
     told = [found for line in lines if (found := mark_of(line)) is not None]
-    votes = Counter(procedure.name for procedure, _ in told if procedure is not None)
+    is_only_running = all(is_running(mark.line) for _, mark in told)
+    votes = Counter(procedure.name for procedure, _ in told if procedure is not None and not is_only_running)
     procedure = None
     if votes:
         name = MIGRATION.name if MIGRATION.name in votes else votes.most_common(1)[0][0]
         procedure = next(each for each, _ in told if each is not None and each.name == name)
-    elif not told and not any(line.severity <= WARNING or is_deletion(line) for line in lines):
+    elif not told and not any(line.severity <= WARNING or is_deletion(line) or is_shelving(line) for line in lines):
         return []
     marks = [
         mark for each, mark in told if each in (None, procedure) and (procedure is None or mark.step in procedure.steps)
     ]
-    return [Operation(procedure, None, instance, lines, list(_after_transfer(marks)))]
+    operation = Operation(procedure, None, instance, lines, list(_after_transfer(marks)))
+    return [replace(operation, overcome=overcome(lines) | strays_of(operation))]
 
 
 def _after_transfer(marks: Iterable[Mark]) -> Iterator[Mark]:

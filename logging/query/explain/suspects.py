@@ -8,8 +8,8 @@ The ranking, from the first rule that decides:
 2. Lines that tell the same failure are one: those whose innermost error stands in one another's text, and what a
    classic service says of its own accord at once before the traceback of the same request.
 3. Where an event says which step failed, the failure is the one that the event tells, unless the failed step's host
-   has reported another error of that step before. Warnings count only when they tell the same failure, have a cause,
-   or say that a request has failed, which nova tells as mere news, too.
+   has reported another error of that step before. Warnings count only when they tell the same failure, say that a
+   step or a request has failed, which nova tells as mere news, too, or have a cause where no error has failed a step.
 4. Else the failure that is told first. Hosts' clocks may differ by SLACK: within that the failed step's host is first.
 5. Of the lines of one failure, one with a traceback on the failed step's host, then one with a traceback, then one of
    that host, then the earliest. All others are its echoes.
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cloud.logs.events import FAILED, RPC_TIMEOUT
-from cloud.logs.query.explain.classic import is_refusal
+from cloud.logs.query.explain.classic import is_refusal, landmark_of
 from cloud.logs.query.explain.exceptions import Raised, innermost
 from cloud.logs.query.explain.lines import ERR, WARNING, Line
 
@@ -88,7 +88,9 @@ def first_error(
     suspects = [suspect_of(line) for line in lines if line.time >= since and _is_error(line)]
     told = None if failed is None else suspect_of(failed)
     suspects = [each for each in suspects if _counts(each, told, has_cause)]
-    groups = _groups(suspects)
+    mere = _mere_warnings(suspects) if told is None else []
+    left_out = {each.line.row_id for each in mere}
+    groups = _groups([each for each in suspects if each.line.row_id not in left_out])
     if not groups:
         return None if told is None else Found(told)
     chosen = _chosen(groups, told, hosts)
@@ -96,7 +98,7 @@ def first_error(
     echoes = tuple(each for each in chosen if each is not first)
     others = tuple(each for group in groups if group is not chosen for each in group)
     later = tuple(each for each in others if _only_sums_up(each.line))
-    return Found(first, (*echoes, *later), tuple(each for each in others if each not in later))
+    return Found(first, (*echoes, *later), (*(each for each in others if each not in later), *mere))
 
 
 def is_same(one: Suspect, other: Suspect) -> bool:
@@ -119,6 +121,19 @@ def _counts(suspect: Suspect, told: Suspect | None, has_cause: Callable[[Suspect
     if suspect.line.severity <= ERR or is_refusal(suspect.line):
         return True
     return told is None and (suspect.raised is not None or has_cause(suspect))
+
+
+def _mere_warnings(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Those that are no reason, since an error tells its own, and they do not tell the same."""
+    errors = [each for each in suspects if each.line.severity <= ERR and (each.raised or _fails(each.line))]
+    warnings = [each for each in suspects if each.line.severity > ERR and not (each.raised or _fails(each.line))]
+    return [each for each in warnings if errors and not any(is_same(each, error) for error in errors)]
+
+
+def _fails(line: Line) -> bool:
+    """Whether it says that a step or a request has failed."""
+    landmark = landmark_of(line)
+    return is_refusal(line) or (landmark is not None and landmark.suffix == FAILED)
 
 
 def _groups(suspects: Sequence[Suspect]) -> list[list[Suspect]]:

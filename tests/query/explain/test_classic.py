@@ -6,58 +6,11 @@ import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.query.explain.classic import is_tried_again
-from cloud.logs.query.explain.explanation import Certainty, Explanation, Verdict
+from cloud.logs.query.explain.explanation import Certainty, Verdict
 from cloud.logs.query.explain.lines import line_of
 from cloud.logs.query.explain.operation import Ending
-from tests.query.explain.wire import NOON_US, explained, line, table
-
-USER = "8b7d3f0a11aa4c5e9d0f6a2b3c4d5e6f 0f1e2d3c4b5a69788796a5b4c3d2e1f0 - - -"
-PERIODIC = "- - - - -"
-MANAGER, DRIVER, RPC = "nova.compute.manager", "nova.virt.libvirt.driver", "oslo_messaging.rpc.dispatcher"
-
-
-class Story:
-    """Lines of one instance and its requests, each `at_s` seconds after noon."""
-
-    def __init__(self, number: int) -> None:
-        self.uuid = f"00000000-0000-4000-8000-{number:012}"
-        self.number = number
-        self.lines: list[bytes] = []
-
-    def request(self, turn: int = 1) -> str:
-        return f"req-00000000-0000-4000-9000-{self.number:08}{turn:04}"
-
-    def host(self, name: str) -> str:
-        return f"{name}-{self.number}"
-
-    def say(
-        self,
-        host: str,
-        at_s: float,
-        level: str,
-        text: str,
-        *,
-        logger: str = MANAGER,
-        turn: int | None = 1,
-        user: str = USER,
-        service: str = "nova-compute",
-        is_tagged: bool = True,
-        trace: str = "",
-    ) -> "Story":
-        """`turn` is the number of the request, None for none; `trace` the last line of a traceback."""
-        clock = f"2027-01-15 12:{int(at_s) // 60:02}:{at_s % 60:06.3f}"
-        context = "[-]" if turn is None else f"[{self.request(turn)} {user}]"
-        instance = f"[instance: {self.uuid}] " if is_tagged else ""
-        said = [f"{clock} 77 {level} {logger} {context} {instance}{text}"]
-        if trace:
-            frames = ["Traceback (most recent call last):", '  File "manager.py", line 1, in a_function', trace]
-            said += [f"{clock} 77 ERROR {logger} {instance}{frame}" for frame in frames]
-        self.lines += [line(each, at_s=at_s, host=self.host(host), service=service) for each in said]
-        return self
-
-    def tell(self, at_s: float, level: str, text: str, *, service: str = "nova-conductor") -> "Story":
-        return self.say("ctl", at_s, level, text, logger="nova.scheduler.utils", service=service, is_tagged=False)
-
+from tests.query.explain.story import DRIVER, PERIODIC, RPC, Story, error_of, stored, where
+from tests.query.explain.wire import explained
 
 REFUSED_BY_CONDUCTOR = (
     Story(1)
@@ -142,27 +95,16 @@ KILLED_THERE = (
     .say("one", 1, "INFO", "Migration running for 0 secs, memory 100% remaining", logger=DRIVER)
     .say("two", 1.5, "INFO", "VM Stopped (Lifecycle Event)")
     .say("one", 4, "ERROR", "Live Migration failure: operation failed: job: unexpectedly failed", logger=DRIVER)
-)
-KILLED_THERE.lines.append(
-    line("Killed process 4711 (qemu-system-x86)", at_s=3, host=KILLED_THERE.host("two"), service="kernel", severity=3)
+    .beside("two", 3, "Killed process 4711 (qemu-system-x86)", service="kernel")
 )
 STORIES = [each for each in list(globals().values()) if isinstance(each, Story)]
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDbStore]:
-    store = DuckDbStore(tmp_path_factory.mktemp("told"))
-    store.append(table([each for story in STORIES for each in story.lines], observed_us=NOON_US + 7_200_000_000))
+    store = stored(STORIES, tmp_path_factory.mktemp("told"))
     yield store
     store.close()
-
-
-def error_of(found: Explanation) -> str | None:
-    return found.failure.error if found.failure is not None else None
-
-
-def where(found: Explanation) -> tuple[str | None, Certainty] | None:
-    return (found.position.host, found.position.certainty) if found.position is not None else None
 
 
 def test_a_task_that_conductor_gives_up_has_failed_though_it_only_warns(told: DuckDbStore) -> None:

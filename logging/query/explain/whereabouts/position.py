@@ -12,7 +12,7 @@ from cloud.logs.query.explain.explanation import Position
 from cloud.logs.query.explain.lines import Line
 from cloud.logs.query.explain.operation import Operation
 from cloud.logs.query.explain.whereabouts.build import after_build
-from cloud.logs.query.explain.whereabouts.classic import after_classic, after_deletion
+from cloud.logs.query.explain.whereabouts.classic import after_classic, after_request
 from cloud.logs.query.explain.whereabouts.course import CERTAIN, Course
 from cloud.logs.query.explain.whereabouts.evacuation import after_evacuation
 from cloud.logs.query.explain.whereabouts.live import after_live
@@ -58,7 +58,7 @@ def _position(operations: Sequence[Operation], lines: Sequence[Line]) -> Positio
 
 def _after(operation: Operation) -> Position | None:
     if operation.procedure is None:
-        return after_deletion(operation)
+        return after_request(operation)
     if operation.is_classic:
         return after_classic(operation)
     return _AFTER[operation.procedure.name](Course(operation))

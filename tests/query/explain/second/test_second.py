@@ -17,7 +17,7 @@ DIRECTORY = Path(__file__).parent
 
 UNKNOWN = {"11", "12", "18", "21", "26"}
 """Nothing wrong is said, but the catalogue has more to say of them than it recognises."""
-ANOTHER_LINE_FIRST = {"09", "10", "16", "17", "25"}
+ANOTHER_LINE_FIRST = {"09", "10", "16", "17", "25", "26", "33"}
 """Where another line than the one that tells the cause is shown as the first error, though nothing said is wrong."""
 
 
