@@ -5,7 +5,6 @@ import select
 import signal
 import sys
 import threading
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from cloud.cli.log_completing import complete_host, complete_query, complete_ser
 from cloud.cli.log_context import context
 from cloud.cli.log_explain import explain
 from cloud.cli.log_export import export
-from cloud.cli.log_hearing import hearing
+from cloud.cli.log_hearing import Said
 from cloud.cli.log_key import key
 from cloud.cli.log_saved import saved
 from cloud.cli.log_search import facets, search
@@ -175,10 +174,12 @@ def tail(
     _end_with_the_reader_of_stdout()
     try:
         with asking(url, key_file, query) as client:
-            rows = client.tail(parameters, hearing()) if follow else _history(client, parameters)
+            said = Said()
+            rows = client.tail(parameters, said.hearing()) if follow else _history(client, parameters)
             for row in rows:
                 sys.stdout.write(render(row) + "\n")
                 sys.stdout.flush()
+                said.last_arrived = row["observed_timestamp"]
     except KeyboardInterrupt:
         sys.exit(0)
     except BrokenPipeError:
@@ -188,9 +189,11 @@ def tail(
 
 
 def _history(client: "CollectorClient", parameters: "Parameters") -> "list[Row]":
+    from cloud.logs.query.time_range import emitted_at
+
     rows = client.rows(parameters)
     if "request_id" in parameters:  # its hosts' lines have come over several connections
-        rows.sort(key=lambda row: datetime.fromisoformat(row["timestamp"]))
+        rows.sort(key=emitted_at)
     return rows
 
 

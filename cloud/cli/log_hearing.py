@@ -9,11 +9,23 @@ if TYPE_CHECKING:
     from cloud.logs.query.client import Hearing
 
 
-def hearing() -> "Hearing":
+class Said:
     """Says it all on stderr."""
-    from cloud.logs.query.client import Hearing
 
-    return Hearing(_away, _back, _status, _skipped)
+    def __init__(self) -> None:
+        self.last_arrived: str | None = None
+        """When the last line that was shown came to the collector: what is left out behind it came later."""
+
+    def hearing(self) -> "Hearing":
+        from cloud.logs.query.client import Hearing
+
+        return Hearing(_away, _back, _status, self._skipped)
+
+    def _skipped(self, skipped: Mapping[str, Any]) -> None:
+        lines = "an unknown number of" if skipped["lines"] is None else skipped["lines"]
+        said = f"too far behind: {lines} lines left out, of the {skipped['rows']} that have come meanwhile"
+        found = f"--since {self.last_arrived or '7d'} and {skipped['query']} beside the query"
+        warn("tail", f"{said}; cloud log search finds them with {found}")
 
 
 def _away(why: str) -> None:
@@ -31,9 +43,3 @@ def _status(status: Mapping[str, Any]) -> None:
     if status["dropped"]:
         said.append(f"{status['dropped']} lines dropped of hosts that are over their budgets")
     warn("tail", "; ".join(said))
-
-
-def _skipped(skipped: Mapping[str, Any]) -> None:
-    lines = "an unknown number of" if skipped["lines"] is None else skipped["lines"]
-    said = f"too far behind: {lines} lines left out, of the {skipped['rows']} that have come meanwhile"
-    warn("tail", f"{said}; cloud log search finds them with {skipped['query']} beside the query")

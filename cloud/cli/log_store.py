@@ -100,7 +100,8 @@ def backup(data: Path, url: str, target: Path) -> None:
 def restore(data: Path, source: Path) -> None:
     """Fill an empty data directory from the backup in DIRECTORY.
 
-    Keys that were revoked since it was made are good again.
+    Keys that were revoked since it was made are good again. As root, make the directory first and give it to the user
+    whom the collector runs as: the files belong to whom it belongs to, and one that is missing is made for root.
     """
     from cloud.logs.collector.storage.backup import restore as restore_backup
     from cloud.logs.collector.store import StoreError

@@ -22,6 +22,7 @@ from cloud.logs.collector.storage.datafile import SCHEMA_VERSION, DataFile
 from cloud.logs.collector.storage.engine import insert_from, is_damage, is_invalidated, store_error, transaction
 from cloud.logs.collector.storage.files import Files
 from cloud.logs.collector.storage.marks import hand_on_marks, insert_marks, read_marks
+from cloud.logs.collector.storage.removals import Removals
 from cloud.logs.collector.storage.settings import DEFAULTS, StoreSettings
 from cloud.logs.collector.store import Guard, Keep, QueryInterruptedError, StoreError, Table, TableDamagedError
 
@@ -47,6 +48,7 @@ class DuckDbStore:
         self._live: dict[str, DataFile] = {}
         self._doubtful: set[str] = set()  # days whose last commit failed: the rows may be there all the same
         self._invalid: set[str] = set()
+        self._suspects: frozenset[str] = frozenset()
         try:
             self.files = Files(path, settings)
         except (duckdb.Error, OSError) as exc:
@@ -60,6 +62,10 @@ class DuckDbStore:
     @property
     def committed_row_id(self) -> int:
         return self._row_id
+
+    @property
+    def removals(self) -> Removals:
+        return self.files.removals
 
     def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
         if not rows.num_rows and not marks:
@@ -115,9 +121,21 @@ class DuckDbStore:
         except duckdb.InterruptException as exc:
             raise QueryInterruptedError(f"cannot query the store: {exc}") from exc
         except duckdb.Error as exc:
-            if is_damage(exc) and self.set_aside_damaged(self.files.named_in(sql)):
+            if is_damage(exc) and self._has_lost_damaged(sql, guard):
                 raise TableDamagedError(f"cannot query the store: {exc}") from exc
             raise store_error("cannot query the store", exc) from exc
+
+    def _has_lost_damaged(self, sql: str, guard: Guard | None) -> bool:
+        """Whether a file that a query reads is set aside now, be it by another one; `QueryInterruptedError`.
+
+        What is too large for the question's time is examined by the next upkeep.
+        """
+        files, have_left = self.files.named_in(sql)
+        try:
+            return self.set_aside_damaged(files, guard) or have_left
+        except duckdb.InterruptException as exc:
+            self._suspects |= {file.database for file in files}
+            raise QueryInterruptedError(f"cannot query the store: {exc}") from exc
 
     def on_commit(self, tell: Callable[[], None]) -> Callable[[], None]:
         self._tellers.append(tell)
@@ -157,12 +175,20 @@ class DuckDbStore:
         for tell in tuple(self._damage_tellers):
             tell()
 
-    def set_aside_damaged(self, files: Sequence[DataFile]) -> bool:
-        """Set those of `files` aside whose bytes are damaged; whether there were any."""
-        damaged = [(file, exc) for file in files if (exc := self.files.damage(file))]
-        for file, exc in damaged:
-            self.set_aside(file, exc)
-        return bool(damaged)
+    def set_aside_damaged(self, files: Sequence[DataFile], guard: Guard | None = None) -> bool:
+        """Set those of `files` aside whose bytes are damaged; whether any of them has left the store then.
+
+        `duckdb.InterruptException` where `guard` ends it.
+        """
+        for file in files:
+            if exc := self.files.damage(file, guard):
+                self.set_aside(file, exc)
+        return not all(map(self.files.shelf.has, files))
+
+    def examine_suspects(self) -> None:
+        """Set aside what a question has met and had no time to examine, if it is damaged."""
+        suspects, self._suspects = self._suspects, frozenset()
+        self.set_aside_damaged([file for file in self.files.shelf.files() if file.database in suspects])
 
     def keep_marks_of(self, expired: Sequence[DataFile]) -> None:
         """Commit the marks of files that are to be deleted to the live file; `StoreError`.

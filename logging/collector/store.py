@@ -13,6 +13,7 @@ import pyarrow as pa
 from cloud.logs.collector.index.text_index import TextIndex
 from cloud.logs.collector.lines import Mark
 from cloud.logs.collector.row import FOLDED
+from cloud.logs.collector.storage.removals import Removals
 
 _FOLDED = re.compile(rf"\b(?:{'|'.join(FOLDED)})\b")
 
@@ -86,6 +87,10 @@ class Store(Protocol):
     @property
     def committed_row_id(self) -> int:
         """The highest row_id that queries see; 0 while empty. It only grows."""
+
+    @property
+    def removals(self) -> Removals:
+        """What has left it since it was opened, but for rows that only came into another table."""
 
     def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
         """Commit `rows` and `marks` in one transaction and give the number of rows.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from cloud.logs.collector.storage.engine import is_damage, store_error, transact
 from cloud.logs.collector.storage.files import checkpoint
 from cloud.logs.collector.storage.marks import compact
 from cloud.logs.collector.storage.policy import KEEP_ALL, Policy
+from cloud.logs.collector.storage.removals import Removal
 from cloud.logs.collector.storage.rewrite import RewriteStoppedError, rewrite
 from cloud.logs.collector.store import StoreBrokenError, StoreError
 from cloud.logs.collector.worker import start_worker
@@ -114,7 +115,7 @@ class Upkeep:
 
         def is_due(file: DataFile) -> bool:
             age_s = now_s - file.created_us / 1e6
-            is_over = file.name.day < newest_day and now_s >= _end_s(file) + settings.idle_seal_s
+            is_over = file.name.day < newest_day and now_s >= file.end.timestamp() + settings.idle_seal_s
             is_old = not 0 <= age_s < settings.seal_s  # one of the future too: the clock was set back
             return file.rows >= settings.seal_rows or is_old or is_over
 
@@ -151,6 +152,8 @@ class Upkeep:
             if not is_dry_run:
                 if whole:
                     self._store.keep_marks_of(whole)  # first: a number must not be missed nor taken again
+                    for file in whole:
+                        self._files.removals.add(Removal(self._newest_of(file), file.last_row_id))
                     self._files.replace(whole)
                     logger.bind(files=[file.path.name for file in whole], bytes=freed).info("files expired")
                 for file, severities, _ in thinned:
@@ -225,8 +228,14 @@ class Upkeep:
             [(newest_us,)] = cursor.execute(
                 f"SELECT epoch_us(max(observed_timestamp)) FROM {file.source}"  # noqa: S608 - our own name
             ).fetchall()
-        self._newest[file.database] = newest_us / 1e6 if newest_us is not None else _end_s(file) - 86_400
+        self._newest[file.database] = newest_us / 1e6 if newest_us is not None else file.end.timestamp() - 86_400
         return self._newest[file.database]
+
+    def _newest_of(self, file: DataFile) -> datetime:
+        """The same, or later where it cannot be read."""
+        with suppress(duckdb.Error):
+            return datetime.fromtimestamp(self._newest_s(file), UTC)
+        return file.end
 
     def _seal_stopped(self) -> None:
         """Attach for reading only what is not appended to any more; what is being read waits for the next round."""
@@ -266,6 +275,7 @@ class Upkeep:
         if isinstance(exc, duckdb.Error) and is_damage(exc):
             self._store.set_aside(file, exc)
             return
+        self._files.removals.add(Removal(file.end, file.last_row_id, is_damage=True))
         self._files.shelf.put(instead_of=[file])
         self._files.refused[file.path.name] = str(exc)
         logger.bind(file=str(file.path), error=str(exc)).error("file left alone")
@@ -300,6 +310,7 @@ class Upkeep:
     def _long(self) -> None:
         try:
             self._files.let_go()
+            self._store.examine_suspects()
             self.merge()
             self.expire()
         except RewriteStoppedError:
@@ -320,8 +331,3 @@ class Upkeep:
 def _total_bytes(file: DataFile) -> int:
     """What a file takes on disk, with its log and its index."""
     return directory.total_bytes(file.path) + directory.size_bytes(index_path(file.path))
-
-
-def _end_s(file: DataFile) -> float:
-    """When the day of `file` is over."""
-    return (datetime.strptime(file.name.day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)).timestamp()

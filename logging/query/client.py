@@ -18,7 +18,7 @@ ASK_TIMEOUT = httpx.Timeout(CONNECT_TIMEOUT_S, read=90.0)
 """A question may wait 10 s for others, and then take the longest deadline there is."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 5.0
-
+"""A connection that the collector ends before it has lasted for so long was none: the next wait is longer."""
 GIVE_UP_S = 600.0
 """So long a tail tries to be heard again."""
 FOR_NOW = (429, 503)
@@ -148,9 +148,12 @@ class CollectorClient:
                     raise_for_refusal(source.response)
                     if position is not None:
                         hearing.back(position)
+                    begun_s, before_s = time.monotonic(), retry_s
                     for event in source.iter_sse():
                         if event.event == "end":
                             cause = json.loads(event.data)["detail"]
+                            if time.monotonic() - begun_s < LAST_RETRY_S:
+                                retry_s = before_s
                             break
                         retry_s, heard_s = FIRST_RETRY_S, time.monotonic()
                         if event.id:

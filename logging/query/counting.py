@@ -5,31 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cloud.logs.collector.store import Store, StoreError
+from cloud.logs.collector.store import Store
 from cloud.logs.query.grouping import TIME, Group, Intervals, NamesOf, Plan, group_of, interval_group
 from cloud.logs.query.language.query import CountBy, Stage, Top
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.memory import by_parts
 from cloud.logs.query.tally import ROWS, Tally
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.walk import Walk, Window
 from cloud.logs.query.where import Where
 
 MAX_GROUPS = 10_000
-"""Beyond these the smallest groups of a count are added up as one."""
-MAX_HALVINGS = 16
-"""So often a window is cut in two when the engine has no memory for its different values."""
+"""Beyond these, and beyond PAGE_BYTES of values, the smallest groups of a count are added up as one."""
 COUNT = "count"
 
 _Places = npt.NDArray[np.int64]
-
-
-class TooManyValuesError(Exception):
-    """The engine has no memory for so many different values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +42,12 @@ class Counts:
     groups: pa.Table | None
     """The largest groups, in no order: `value0` and so on, as they are stored, and `rows`. None where there are none.
 
-    Where there are more than MAX_GROUPS, and more than a window, a small group may have more rows than it says.
+    Where there are more than are kept, and more than a window, a small group may have more rows than it says.
     """
     total: int
     """Rows of all groups."""
     is_partial: bool
-    """Whether the time was up: only rows that arrived since `reached` are counted."""
+    """Whether only rows that arrived since `reached` are counted, as the time was up or a file damaged."""
     reached: datetime | None
 
 
@@ -89,28 +83,22 @@ class Counting:
         plan = Plan.of(groups)
         tally = Tally(MAX_GROUPS)
 
+        def ask(part: Window) -> pa.Table:
+            is_last_word = most is not None and part.is_only
+            kept = min(most or MAX_GROUPS, MAX_GROUPS) if is_last_word else MAX_GROUPS
+            return self._store.query(
+                *plan.question(part, asked.where, kept, is_last_word=is_last_word), asked.limit.guard
+            )
+
         def read(window: Window) -> bool:
             of_window = Tally(MAX_GROUPS)  # added only when it is whole: the limit may end it in the middle
-            parts = [(window, 0)]
-            while parts:
-                part, halvings = parts.pop()
-                is_last_word = most is not None and part.is_only
-                kept = min(most or MAX_GROUPS, MAX_GROUPS) if is_last_word else MAX_GROUPS
-                question = plan.question(part, asked.where, kept, is_last_word=is_last_word)
-                try:
-                    of_window.add(self._store.query(*question, asked.limit.guard))
-                except StoreError as exc:
-                    if not isinstance(exc.__cause__, duckdb.OutOfMemoryException):
-                        raise
-                    if halvings == MAX_HALVINGS:
-                        raise TooManyValuesError("cannot count: there are too many different values") from exc
-                    parts += [(half, halvings + 1) for half in part.halves()]
-                    walk.narrow(part)
+            for answer in by_parts(walk, window, ask):
+                of_window.add(answer)
             tally.merge(of_window)
             return True
 
         is_whole = walk.each(read)
-        return Counts(tally.groups, tally.total, is_partial=not is_whole, reached=walk.reached)
+        return Counts(tally.groups, tally.total, is_partial=not is_whole or walk.has_lost, reached=walk.reached)
 
     def stage(self, asked: Asked, stage: Stage) -> CountTable:
         """What a query's stage makes of its rows."""

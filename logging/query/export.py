@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cloud.logs.collector.storage.removals import Removal
 from cloud.logs.query.export_end import Format
 from cloud.logs.query.rows import COLUMN_NAMES, cells_of
 from cloud.logs.query.search import Cursor, Search, SearchPage
@@ -35,6 +36,7 @@ class Export:
         self._max_rows = max_rows
         self._cursor: Cursor | None = None
         self._is_over = False
+        self._removed = search.removals.count
         self.rows = 0
         """So many have been given."""
 
@@ -46,7 +48,8 @@ class Export:
     def piece(self, cancelled: threading.Event) -> str | None:
         """The next rows, be it none for once, and None when there are no more.
 
-        `ExportCutError` where there are more than `max_rows`, or when one page takes too long.
+        `ExportCutError` where there are more than `max_rows`, when one page takes too long, or when rows have gone
+        that were there when it began.
         """
         if self._is_over:
             return None
@@ -67,7 +70,7 @@ class Export:
         return _RENDERERS[self._form](page.rows)
 
     def _page(self, rows: int, cancelled: threading.Event) -> SearchPage:
-        return self._search.onward(
+        page = self._search.onward(
             self._where,
             self._time,
             rows,
@@ -76,6 +79,17 @@ class Export:
             cancelled=cancelled,
             max_bytes=PAGE_BYTES,
         )
+        for removal in self._search.removals.since(self._removed):
+            if self._is_unread(removal):
+                what = "a damaged file was set aside" if removal.is_damage else "lines were deleted"
+                raise ExportCutError(f"{what} while they were exported")
+        return page
+
+    def _is_unread(self, removal: Removal) -> bool:
+        """Whether any of it can be behind the page before."""
+        if self._cursor is not None:
+            return (removal.last, removal.last_row_id) > self._cursor.key
+        return self._time.since is None or self._time.clock == "emitted" or removal.last >= self._time.since
 
 
 def _ndjson(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,9 +1,10 @@
 """From a condition and a time range to the most frequent values of the columns that tell lines apart, in one pass."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cloud.logs.collector.row import FOLDED, HEADER, column_of_header
 from cloud.logs.collector.store import Store
@@ -11,6 +12,7 @@ from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 from cloud.logs.query import counting
 from cloud.logs.query.counting import Asked
+from cloud.logs.query.memory import by_parts
 from cloud.logs.query.walk import Walk, Window
 
 NAMES = ("host", "service", "facility", "severity", "event")
@@ -34,35 +36,66 @@ class Facets:
     others: Mapping[str, int]
     """Of each name the rows whose values are beyond MAX_GROUPS: where there are any, rare values may have more rows."""
     is_partial: bool
-    """Whether the time was up: only rows that arrived since `reached` are counted."""
+    """Whether only rows that arrived since `reached` are counted, as the time was up or a file damaged."""
     reached: datetime | None
 
 
 def facets(store: Store, asked: Asked, top: int) -> Facets:
-    """The `top` values of each name, of the MAX_GROUPS most frequent ones of each window."""
+    """The `top` values of each name, of the MAX_GROUPS most frequent ones of each window.
+
+    `TooManyValuesError` as of a count.
+    """
     walk = Walk(store, asked.time, asked.limit, store.committed_row_id, reads_all=True, need=asked.where.need)
-    counts: dict[str, Counter[str | None]] = {name: Counter() for name in NAMES}
-    others = dict.fromkeys(NAMES, 0)
+    tally = _Tally()
+
+    def ask(part: Window) -> list[dict[str, Any]]:
+        bounded = part.where.and_(asked.where)
+        answer = store.query(_question(part, bounded.sql), bounded.parameters, asked.limit.guard)
+        rows: list[dict[str, Any]] = answer.to_pylist()
+        return rows
 
     def read(window: Window) -> bool:
-        bounded = window.where.and_(asked.where)
-        answer = store.query(_question(window, bounded.sql), bounded.parameters, asked.limit.guard).to_pylist()
-        totals: dict[str, int] = {}
-        for row in answer:
-            counts[row["name"]][_named(row["name"], row["value"])] += row["rows"]
-            totals[row["name"]] = row["total"]
-            others[row["name"]] -= row["rows"]
-        for name, total in totals.items():
-            others[name] += total
-            if len(counts[name]) > counting.MAX_GROUPS:
-                kept = Counter(dict(counts[name].most_common(counting.MAX_GROUPS)))
-                others[name] += counts[name].total() - kept.total()
-                counts[name] = kept
+        of_window = _Tally()  # added only when it is whole: the limit may end it in the middle
+        for answer in by_parts(walk, window, ask):
+            of_window.add(answer)
+        tally.merge(of_window)
         return True
 
     is_whole = walk.each(read)
-    values_of = {name: [Value(value, count) for value, count in _ordered(counts[name])[:top]] for name in NAMES}
-    return Facets(values_of, others, is_partial=not is_whole, reached=walk.reached)
+    values_of = {name: [Value(value, count) for value, count in _ordered(tally.counts[name])[:top]] for name in NAMES}
+    return Facets(values_of, tally.others, is_partial=not is_whole or walk.has_lost, reached=walk.reached)
+
+
+class _Tally:
+    """Adds up the values of each name, and keeps the MAX_GROUPS most frequent ones."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str | None]] = {name: Counter() for name in NAMES}
+        self.others = dict.fromkeys(NAMES, 0)
+        """Of each name the rows whose values are not kept."""
+
+    def add(self, answer: Sequence[Mapping[str, Any]]) -> None:
+        """What `_question` has given."""
+        totals: dict[str, int] = {}
+        for row in answer:
+            self.counts[row["name"]][_named(row["name"], row["value"])] += row["rows"]
+            totals[row["name"]] = row["total"]
+            self.others[row["name"]] -= row["rows"]
+        for name, total in totals.items():
+            self.others[name] += total
+            self._shorten(name)
+
+    def merge(self, other: "_Tally") -> None:
+        for name in NAMES:
+            self.counts[name].update(other.counts[name])
+            self.others[name] += other.others[name]
+            self._shorten(name)
+
+    def _shorten(self, name: str) -> None:
+        if len(self.counts[name]) > counting.MAX_GROUPS:
+            kept = Counter(dict(self.counts[name].most_common(counting.MAX_GROUPS)))
+            self.others[name] += self.counts[name].total() - kept.total()
+            self.counts[name] = kept
 
 
 def _question(window: Window, condition: str) -> str:

@@ -65,7 +65,7 @@ class Hosts:
 
     hosts: list[Host]
     is_partial: bool
-    """Whether the time was up: only lines that arrived since `reached` are counted."""
+    """Whether only lines that arrived since `reached` are counted, as the time was up or a file damaged."""
     reached: datetime | None
 
 
@@ -117,7 +117,7 @@ def hosts(store: Store, asked: Asked, accounts: Accounts, max_gaps: int) -> Host
         host.unclosed += report.state is RunState.UNCLOSED
         host.gaps += [(report.run.start, *gap) for gap in report.gaps[: max(0, max_gaps - len(host.gaps))]]
     ordered = sorted(found.values(), key=lambda host: (host.last_seen or _EPOCH, host.name or ""))
-    return Hosts(ordered, is_partial=not is_whole, reached=walk.reached)
+    return Hosts(ordered, is_partial=not is_whole or walk.has_lost, reached=walk.reached)
 
 
 def _question(table: Table, condition: str) -> str:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -55,11 +55,11 @@ class _Watch:
 
     def add(self, limit: Limit, interrupt: Callable[[], None]) -> int:
         with self._lock:
-            self._last_number += 1
-            self._watched[self._last_number] = limit, interrupt
             if self._thread is None or not self._thread.is_alive():  # it is not in a process that was forked
                 self._thread = threading.Thread(target=self._run, name="query limit", daemon=True)
-                self._thread.start()
+                self._thread.start()  # before the entry: where it fails, nobody would take that out again
+            self._last_number += 1
+            self._watched[self._last_number] = limit, interrupt
             return self._last_number
 
     def remove(self, number: int) -> None:
@@ -78,7 +78,8 @@ class _Watch:
                     return
                 for limit, interrupt in self._watched.values():
                     if limit.is_over:
-                        interrupt()
+                        with suppress(Exception):  # what cannot be interrupted is nothing to the others
+                            interrupt()
 
 
 _WATCH = _Watch()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cloud.logs.events import EVACUATE, FAILED, MIGRATION, RESIZE, STARTED, Procedure
-from cloud.logs.query.search import emitted_at
+from cloud.logs.query.time_range import emitted_at
 from cloud.logs.query.where import Where
 
 ENDED = "migration ended"

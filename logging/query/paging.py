@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cloud.logs.collector.store import Store, Table
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.memory import with_fewer_rows
 from cloud.logs.query.rows import as_json, select, size_of, unfolded
 from cloud.logs.query.time_range import sql_time
 from cloud.logs.query.walk import Walk, Window
@@ -15,6 +17,8 @@ from cloud.logs.query.where import Where
 
 FIRST_ROWS = 100  # what is read before anything is known about the length of rows
 GROWTH = 8
+PORTION_BYTES = 8 << 20
+"""About the most that is read at once, where that is known: the engine holds it several times."""
 MARGIN = 2.0
 """Standard deviations of the number of rows in a window: so many more it is aimed at, and one in forty has too few."""
 
@@ -50,7 +54,7 @@ class Room:
             return min(FIRST_ROWS, self.rows)
         left = self.less(found)
         per_row = max(1, (self.size_bytes - left.size_bytes) // len(found))
-        return max(1, min(left.rows, GROWTH * len(found), left.size_bytes // per_row))
+        return max(1, min(left.rows, GROWTH * len(found), min(left.size_bytes, PORTION_BYTES) // per_row))
 
     def fitting(self, rows: list[Found]) -> list[Found]:
         size = 0
@@ -115,10 +119,13 @@ class Paging:
         while not room.is_filled_by(found):
             portion = min(portion, room.rows - len(found))
             bounded = self.beyond(found[-1].key).and_(where) if found else where
-            sql = select(tables, f"WHERE {bounded.sql} {order} LIMIT {portion}")  # what users typed is in parameters
-            answer = list(map(unfolded, self.store.query(sql, bounded.parameters, self.limit.guard).to_pylist()))
+            answer, portion = with_fewer_rows(partial(self._first, tables, bounded, order), portion)
             found += [Found((row["observed_timestamp"], row["row_id"]), size_of(row), as_json(row)) for row in answer]
             if len(answer) < portion:
                 break
             portion = room.portion(found)
         return found
+
+    def _first(self, tables: Sequence[Table], where: Where, order: str, rows: int) -> list[dict[str, Any]]:
+        sql = select(tables, f"WHERE {where.sql} {order} LIMIT {rows}")  # what users typed is in parameters
+        return list(map(unfolded, self.store.query(sql, where.parameters, self.limit.guard).to_pylist()))

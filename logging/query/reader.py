@@ -1,7 +1,8 @@
 """From a filter to rows: the newest ones, those after a row, and counts. The one place where a question becomes SQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -11,11 +12,14 @@ from cloud.logs.collector.store import Guard, Store, Table, TableDamagedError
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.facilities import facility_name
 from cloud.logs.query.filter import Filter, condition_of
+from cloud.logs.query.memory import with_fewer_rows
 from cloud.logs.query.rows import PAGE_BYTES, SELECT, as_json, size_of
 
 MAX_ROWS = 10_000
 MAX_GROUPS = 10_000
 FIRST_ROWS = 64  # what is read before anything is known about the length of rows
+PORTION_BYTES = 8 << 20
+"""About the most that is read at once, where that is known."""
 ATTEMPTS = 3
 GROUPS = {"host": "hostname", "service": "app_name", "severity": "severity", "facility": "facility", "level": "level"}
 """What rows can be counted by: the query's names and the columns behind them."""
@@ -165,8 +169,8 @@ class Reader:
             portion = min(portion, limit - len(found))
             # Not as parameters: DuckDB would look at all rows of the table rather than at those within.
             where, parameters = _where(wanted, f"row_id > {bounds.first} AND row_id <= {bounds.last}")
-            sql = f"SELECT {SELECT} FROM {table.sql_name} {where}{order} LIMIT {portion}"  # noqa: S608 - our own names
-            answer = self._store.query(sql, parameters, self._guard)
+            question = f"SELECT {SELECT} FROM {table.sql_name} {where}{order} LIMIT"  # noqa: S608 - our own names
+            answer, portion = with_fewer_rows(partial(self._first, question, parameters), portion)
             rows = [_Row(row["row_id"], size_of(row), as_json(row)) for row in answer.to_pylist()]
             found += rows
             size += sum(row.size_bytes for row in rows)
@@ -175,8 +179,11 @@ class Reader:
             end = rows[-1].row_id
             bounds = _Bounds(bounds.first, end - 1) if is_backward else _Bounds(end, bounds.last)
             per_row = max(1, size // len(found))
-            portion = max(1, min(8 * portion, (PAGE_BYTES - size) // per_row))
+            portion = max(1, min(8 * portion, min(PAGE_BYTES - size, PORTION_BYTES) // per_row))
         return found
+
+    def _first(self, question: str, parameters: Mapping[str, object], rows: int) -> pa.Table:
+        return self._store.query(f"{question} {rows}", parameters, self._guard)
 
 
 NOTHING = pa.schema([(column.name, column.arrow) for column in (*COLUMNS, HEADER)]).empty_table()

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from cloud.logs.collector.storage.removals import Removals
 from cloud.logs.collector.store import Store
 from cloud.logs.query.limit import Limit
 from cloud.logs.query.paging import Key, Paging, Room
 from cloud.logs.query.rows import PAGE_BYTES
-from cloud.logs.query.time_range import TimeRange, rfc3339
+from cloud.logs.query.time_range import TimeRange, emitted_at, rfc3339
 from cloud.logs.query.walk import FIRST_MOMENT, LAST_MOMENT, Walk
 from cloud.logs.query.where import Where
 
@@ -45,10 +46,12 @@ class SearchPage:
     next: Cursor | None
     """None when there are no more."""
     is_partial: bool
-    """Whether the time was up before the page was full: there may be more behind `next`."""
+    """Whether the time was up before the page was full, with more behind `next`, or rows were lost."""
     reached: datetime | None
     """So far it has been read; None for all of a range without an end, and when it is partial for nothing."""
     up_to_row_id: int
+    has_lost: bool = False
+    """Whether a damaged file was set aside meanwhile, which may have had some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,10 @@ class Search:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    @property
+    def removals(self) -> Removals:
+        return self._store.removals
 
     def page(
         self,
@@ -128,6 +135,8 @@ class Search:
             return FoundRows([], is_full=False)
         room, until = Room(limit, PAGE_BYTES), Limit.after(deadline_s, cancelled)
         page = self._page(where, time, room, None, until, is_forward=False)
+        if page.has_lost:
+            raise SearchError("cannot find all lines: a damaged file was set aside meanwhile; ask again for the rest")
         if page.is_partial:
             back = "" if page.reached is None else f", only those since {rfc3339(page.reached)}"
             raise SearchError(f"cannot find all lines within {deadline_s:g} s{back}: narrow the time range")
@@ -146,20 +155,16 @@ class Search:
             paging = Paging(self._store, paging.beyond(start.key).and_(where), limit, is_forward)
             walk.start_at(start.observed_timestamp if is_forward else _upper(start))
         found, is_whole = paging.fill(room, walk)
-        rows = [row.content for row in found]
+        rows, lost = [row.content for row in found], walk.has_lost
         if room.is_filled_by(found):
             end = Cursor(*found[-1].key, up_to_row_id)
-            return SearchPage(rows, end, is_partial=False, reached=end.observed_timestamp, up_to_row_id=up_to_row_id)
+            reached = end.observed_timestamp
+            return SearchPage(rows, end, is_partial=lost, reached=reached, up_to_row_id=up_to_row_id, has_lost=lost)
         behind = None
         if not is_whole:
             first = Cursor(walk.reached or (FIRST_MOMENT if is_forward else LAST_MOMENT), 0, up_to_row_id)
             behind = first if walk.has_moved or start is None else start
-        return SearchPage(rows, behind, is_partial=not is_whole, reached=walk.reached, up_to_row_id=up_to_row_id)
-
-
-def emitted_at(row: dict[str, Any]) -> Key:
-    """A row's place in the order of the emitters' clocks; that of arrival stands in where there is none."""
-    return datetime.fromisoformat(row.get("timestamp") or row["observed_timestamp"]), row["row_id"]
+        return SearchPage(rows, behind, not is_whole or lost, walk.reached, up_to_row_id, has_lost=lost)
 
 
 def _upper(cursor: Cursor) -> datetime:

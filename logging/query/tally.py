@@ -1,14 +1,17 @@
 """From what windows have counted to one table of groups: columns of values, and `rows`, how many each group has."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from cloud.logs.query.rows import PAGE_BYTES
 
 ROWS, TOTAL = "rows", "total"
 """Columns of an answer: the rows of a group, and beside each of them those of all groups."""
 
 
 class Tally:
-    """Adds up groups, and keeps the largest ones; of the others it knows the rows alone."""
+    """Adds up groups, and keeps the largest ones that go into an answer; of the others it knows the rows alone."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -36,4 +39,14 @@ class Tally:
             groups = summed.rename_columns({f"{ROWS}_sum": ROWS})
         if groups.num_rows > self._most:
             groups = groups.take(pc.sort_indices(groups, [(ROWS, "descending")])[: self._most])
-        self.groups = groups
+        self.groups = _fitting(groups) if groups.nbytes > PAGE_BYTES else groups
+
+
+def _fitting(groups: pa.Table) -> pa.Table:
+    """The largest groups whose texts are no more than PAGE_BYTES; never none."""
+    groups = groups.take(pc.sort_indices(groups, [(ROWS, "descending")]))
+    sizes = np.zeros(groups.num_rows, np.int64)
+    for column in groups.columns:
+        if pa.types.is_string(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return groups.slice(0, max(1, int(np.searchsorted(np.cumsum(sizes), PAGE_BYTES, side="right"))))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from cloud.logs.query.where import Where
 
@@ -83,6 +83,11 @@ def rfc3339(moment: datetime) -> str:
 def sql_time(moment: datetime) -> str:
     """A moment as a constant of SQL."""
     return f"TIMESTAMPTZ '{moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f').zfill(26)}+00'"
+
+
+def emitted_at(row: Mapping[str, Any]) -> tuple[datetime, int]:
+    """A row's place in the order of the emitters' clocks; that of arrival stands in where there is none."""
+    return datetime.fromisoformat(row.get("timestamp") or row["observed_timestamp"]), row["row_id"]
 
 
 def _last(at: time, now: datetime, is_local: bool) -> datetime:

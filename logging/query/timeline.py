@@ -7,8 +7,7 @@ from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.query.explain.identity import Names, NotFoundError, names_of, resolve
 from cloud.logs.query.explain.lines import Lines, line_of
 from cloud.logs.query.explain.subject import Kind, ec2_id
-from cloud.logs.query.search import emitted_at
-from cloud.logs.query.time_range import TimeRange
+from cloud.logs.query.time_range import TimeRange, emitted_at
 from cloud.logs.query.where import Where
 
 WARNING = SEVERITIES.index("warning")

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloud.logs.emit.levels import SEVERITIES
 from cloud.logs.query.language.needs import holding
-from cloud.logs.query.search import emitted_at
+from cloud.logs.query.time_range import emitted_at
 from cloud.logs.query.where import Where
 
 ERR = SEVERITIES.index("err")

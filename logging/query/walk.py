@@ -88,6 +88,15 @@ class Walk:
         self._longest = _DAY
         self._most_growth = MOST_GROWTH
         self._reaches: dict[str, Reach | None] = {}
+        self._removed = store.removals.count
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a damaged file was set aside meanwhile that may have had rows of the range."""
+        return any(
+            each.is_damage and (self._lower is None or each.last >= self._lower)
+            for each in self._store.removals.since(self._removed)
+        )
 
     def start_at(self, moment: datetime) -> None:
         """Walk on from `moment`, if that is within the range: the rows before it, or with `is_forward` from it on."""
@@ -111,12 +120,15 @@ class Walk:
         while not self._limit.is_over:
             begun_s = time.monotonic()
             self._most_growth = MOST_GROWTH
+            longest = self._longest
             try:
                 goes_on = self._next(read)
             except QueryInterruptedError:
                 return False
             if not goes_on:
                 return True
+            if self._longest == longest:  # it was not too much
+                self._longest = min(2 * longest, _DAY)
             growth = TARGET_S / max(time.monotonic() - begun_s, TARGET_S / MOST_GROWTH)
             self._span *= max(LEAST_GROWTH, min(growth, self._most_growth))
             self._span = min(max(self._span, LEAST_SPAN), self._longest)

@@ -22,12 +22,12 @@ class Collector:
     syslog_port: int
     url: str
 
-    def send(self, host: str, *texts: str, severity: int = 6) -> None:
+    def send(self, host: str, *texts: str, severity: int = 6, at: str = "2026-01-31T10:00:00.5Z") -> None:
         """Send a line for each text, and return when all are stored."""
         before = self.count(host)
         with socket.create_connection(("127.0.0.1", self.syslog_port)) as sender:
             for text in texts:
-                line = f"<{17 * 8 + severity}>1 2026-01-31T10:00:00.5Z {host} nova-compute 42 - - {text}"
+                line = f"<{17 * 8 + severity}>1 {at} {host} nova-compute 42 - - {text}"
                 sender.sendall(b"%d %s" % (len(line.encode()), line.encode()))
         wait_until(lambda: self.count(host) == before + len(texts), what=f"the lines of {host}")
 

@@ -204,3 +204,23 @@ def test_a_collector_that_is_not_there_is_named(data: Path) -> None:
         result = run("stats", "--data", data, "--url", "http://127.0.0.1:1")
     assert result.exit_code == 1
     assert "cannot ask the collector at http://127.0.0.1:1" in result.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_puts_into_a_directory_belongs_to_whom_that_does(data: Path, tmp_path: Path) -> None:
+    KeyFile(data).create(Wanted("night-watch", Role.READER))
+    run("backup", "--data", data, tmp_path / "backup")
+    new = tmp_path / "new"
+    new.mkdir()
+    os.chown(new, 4711, 4712)
+    assert run("restore", "--data", new, tmp_path / "backup").exit_code == 0
+    assert owners(new) == dict.fromkeys((KEYS, FIRST, SECOND), (4711, 4712))
+    expired = run("expire", "--data", new, "--retention", "max_gb 0.001")
+    assert expired.exit_code == 0, expired.output
+    [begun] = owners(new).keys() - {KEYS, FIRST, SECOND, "lock"}
+    assert begun.endswith("-000000000006-0.duckdb")
+    assert owners(new) == dict.fromkeys((KEYS, "lock", begun), (4711, 4712))
+
+
+def owners(directory: Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_uid, path.stat().st_gid) for path in directory.iterdir()}

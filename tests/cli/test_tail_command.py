@@ -116,3 +116,10 @@ def test_a_wrong_query_is_shown_with_a_caret_under_the_column(collector: Collect
         "  host:a | count\n"
         "         ^\n"
     )
+
+
+def test_lines_of_a_request_are_in_the_order_of_their_times_and_one_may_have_none(collector: Collector) -> None:
+    collector.send("request", '@cee: {"message":"late","request_id":"req-of-two"}', at="-")
+    collector.send("request", '@cee: {"message":"early","request_id":"req-of-two"}')
+    with collector.tail("--request", "req-of-two", "--no-follow", "--output", "raw") as tail:
+        assert tail.communicate(timeout=20) == ("early\nlate\n", "")

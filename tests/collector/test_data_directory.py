@@ -10,10 +10,12 @@ import duckdb
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.storage.datafile import NewerFileError, attach
+from cloud.logs.collector.storage.datafile import DataFile, NewerFileError, attach
 from cloud.logs.collector.storage.inspection import check
+from cloud.logs.collector.store import QueryInterruptedError, TableDamagedError
 from cloud.logs.collector.upkeep import Upkeep
 from cloud.logs.query.filter import Filter
+from cloud.logs.query.limit import Limit
 from cloud.logs.query.reader import Reader
 from tests.collector.rows import DAY_US, NOON_US, counted, mark, rows_of
 
@@ -113,9 +115,8 @@ def test_damage_that_shows_in_the_marks_costs_that_file_alone(tmp_path: Path) ->
     store.close()
 
 
-@pytest.mark.parametrize("is_count", [False, True], ids=["rows", "count"])
-def test_damage_that_shows_during_a_query_costs_that_file_alone(tmp_path: Path, is_count: bool) -> None:
-    data = tmp_path
+def spoilt_while_open(data: Path) -> tuple[DuckDbStore, DataFile]:
+    """A store with 4, 5, 6, and three lines before them in a file whose damage nobody has met yet."""
     store = DuckDbStore(data)
     # So much text has blocks of its own, which nobody has read before the query does.
     long = [os.urandom(200_000).hex() for _ in range(3)]
@@ -129,6 +130,13 @@ def test_damage_that_shows_during_a_query_costs_that_file_alone(tmp_path: Path, 
             " WHERE column_name = 'message' AND segment_type = 'VARCHAR'"
         ).fetchall()
     spoil_block(file.path, blocks[0][0])
+    return store, file
+
+
+@pytest.mark.parametrize("is_count", [False, True], ids=["rows", "count"])
+def test_damage_that_shows_during_a_query_costs_that_file_alone(tmp_path: Path, is_count: bool) -> None:
+    data = tmp_path
+    store, _ = spoilt_while_open(data)
     marks: list[object] = []
     store.on_set_aside(lambda: marks.append(store.marks()))
     if is_count:
@@ -140,6 +148,36 @@ def test_damage_that_shows_during_a_query_costs_that_file_alone(tmp_path: Path, 
     assert FIRST not in names(data)
     store.append(counted(7, 1, observed_us=NOON_US - DAY_US))
     assert newest(store) == ["4", "5", "6", "7"]
+    store.close()
+
+
+def test_a_damaged_file_is_not_examined_beyond_the_time_of_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, file = spoilt_while_open(tmp_path)
+
+    def take_minutes(cursor: duckdb.DuckDBPyConnection, _: DataFile) -> None:
+        cursor.execute("SELECT max(hash(a.i, b.i)) FROM range(100000) a(i), range(100000) b(i)").fetchall()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cloud.logs.collector.storage.files.read_whole", take_minutes)
+        with pytest.raises(QueryInterruptedError):
+            store.query(f"SELECT message FROM {file.source}", {}, Limit.after(0.2).guard)  # noqa: S608 - our own name
+    assert FIRST in names(tmp_path)
+    Upkeep(store)._long()
+    assert f"{FIRST}.damaged" in names(tmp_path)
+    store.close()
+
+
+def test_of_those_that_meet_a_damaged_file_one_examines_it(tmp_path: Path) -> None:
+    store, file = spoilt_while_open(tmp_path)
+    with store.files._examining, pytest.raises(duckdb.InterruptException, match=r"^others examine files"):
+        store.files.damage(file, Limit.after(0.05).guard)
+    with store.tables():  # as both do, who have it open still
+        assert store.set_aside_damaged([file])
+        assert store.files.damage(file) is None
+        with pytest.raises(TableDamagedError):
+            store.query(f"SELECT message FROM {file.source}", {})  # noqa: S608 - our own name
     store.close()
 
 

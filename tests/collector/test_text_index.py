@@ -9,6 +9,7 @@ from threading import Thread
 import duckdb
 import numpy as np
 import pytest
+from loguru import logger
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.index import indexer as indexer_module
@@ -271,3 +272,20 @@ def test_of_a_text_only_what_has_one_form_is_needed() -> None:
     assert holding('say "hello there" twice') == AllOf((Holds("say "), Holds("hello there"), Holds(" twice")))
     assert holding("\N{KELVIN SIGN}elvin and Zürich") == AllOf((Holds("elvin and z"), Holds("rich")))
     assert holding("abc") is None
+
+
+def test_an_index_that_has_gone_with_its_data_file_is_not_damaged(store: DuckDbStore, upkeep: Upkeep) -> None:
+    fill(store, upkeep, observed_us=NOON_US - DAY_US)
+    indexer_in_process(store).build_due()
+    [file] = store.files.shelf.files()
+    index = store.files.indexes.of(file)
+    assert index is not None
+    upkeep.expire(Policy.parse("rest 1h"))
+    said: list[str] = []
+    number = logger.add(said.append, level="WARNING", format="{message}")
+    try:
+        assert index.spans(Holds("rarity")) is None
+        assert store.files.indexes.of(file) is None
+    finally:
+        logger.remove(number)
+    assert (said, store.files.indexes._known) == ([], {})

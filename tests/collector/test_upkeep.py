@@ -281,7 +281,7 @@ def test_a_damaged_part_is_set_aside_and_the_others_are_merged(
     clock.now_s += DAY_S
     damaged = store.files.shelf.files()[1]
     damage = duckdb.IOException("Corrupt database file: computed checksum 1 does not match stored checksum 2")
-    monkeypatch.setattr(store.files, "damage", lambda file: damage if file == damaged else None)
+    monkeypatch.setattr(store.files, "damage", lambda file, _: damage if file == damaged else None)
 
     def broken(name: str) -> None:
         if name == "copy":

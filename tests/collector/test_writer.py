@@ -18,6 +18,7 @@ from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.inbox import Inbox
 from cloud.logs.collector.lines import LineAccounts, Mark, MarkKind, Run
 from cloud.logs.collector.metrics import Metrics
+from cloud.logs.collector.storage.removals import Removals
 from cloud.logs.collector.store import Guard, Keep, StoreBrokenError, StoreError, Table
 from cloud.logs.collector.writer import Writer
 from tests.waiting import wait_until
@@ -43,6 +44,10 @@ class FakeStore:
     @property
     def committed_row_id(self) -> int:
         return sum(self.sizes)
+
+    @property
+    def removals(self) -> Removals:
+        raise NotImplementedError
 
     def append(self, rows: pa.Table, marks: Sequence[Mark] = (), keep: Keep | None = None) -> int:
         self.attempts += 1

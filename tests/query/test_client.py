@@ -177,8 +177,8 @@ class Stranger(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def stranger() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Stranger)
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), getattr(request, "param", Stranger))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -230,6 +230,43 @@ def test_a_tail_that_the_collector_ends_says_why_and_goes_on(
         store.append(numbered(2, 2))
         assert tail.join() == ["0", "1", "2", "3"]
     assert tail.away == ["cannot query the store: interrupted; trying again"]
+
+
+class Clock:
+    """A time that goes on by waiting alone; after MANY waits there is no more of it."""
+
+    MANY = 6
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.waits)
+
+    def sleep(self, length_s: float) -> None:
+        self.waits.append(length_s)
+        if len(self.waits) == self.MANY:
+            raise KeyboardInterrupt
+
+
+class Ending(Stranger):
+    """A collector that ends each tail as soon as it has begun."""
+
+    body = b'event: live\ndata: {"row_id": 7}\nid: 7\n\nevent: end\ndata: {"detail": "no memory"}\n\n'
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        super().send_response(code, message)
+        self.send_header("Content-Type", "text/event-stream")
+
+
+@pytest.mark.parametrize("stranger", [Ending], indirect=True)
+def test_a_tail_that_ends_as_soon_as_it_has_begun_waits_longer_each_time(
+    stranger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud.logs.query.client.time", clock := Clock())
+    with CollectorClient(stranger) as client, pytest.raises(KeyboardInterrupt):
+        next(client.tail({}, Hearing(lambda why: None)))
+    assert clock.waits == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0]
 
 
 def test_a_tail_without_a_history_in_time_is_an_error(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from cloud.logs.collector.store import Guard, StoreError
-from cloud.logs.query.counting import Asked, Counting, CountTable, TooManyValuesError
+from cloud.logs.query.counting import Asked, Counting, CountTable
 from cloud.logs.query.facets import facets
 from cloud.logs.query.histogram import histogram, interval_for
 from cloud.logs.query.language.compiler import compile_where
 from cloud.logs.query.language.parser import parse
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.memory import TooManyValuesError
 from cloud.logs.query.time_range import TimeRange
 from cloud.logs.query.where import Where
 from tests.collector.batches import DAY_US, NOON_US, numbered, table_of
@@ -119,6 +120,15 @@ def test_rare_values_beyond_the_bound_are_added_up(store: DuckDbStore, monkeypat
     assert len(table.rows) == 3
     assert listed(table)[0] == ["h4", 2]
     assert (table.others, table.counts.total) == (7, 11)
+
+
+def test_values_beyond_the_size_of_an_answer_are_added_up(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud.logs.query.tally.PAGE_BYTES", 2500)
+    texts = [letter * 1000 for letter in (b"a", b"b", b"b", b"c", b"c", b"c", b"d")]
+    store.append(table_of(*(b"<134>1 - h nova-api - - - " + text for text in texts)))
+    table = count(store, "| count by message")
+    assert [(row[0][0], row[1]) for row in table.rows] == [("c", 3), ("b", 2)]
+    assert (table.others, table.counts.total) == (2, 7)
 
 
 def test_long_values_are_counted_by_their_beginnings(store: DuckDbStore) -> None:
@@ -232,6 +242,16 @@ def test_a_count_without_memory_asks_for_less_at_once(store: DuckDbStore, monkey
     table = count(store, "| count by message")
     assert sorted(listed(table)) == sorted([str(number), 1] for number in range(12))
     assert not table.counts.is_partial
+    assert little.refused > 0
+
+
+def test_facets_without_memory_ask_for_less_at_once(store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        store.append(numbered(number, 1, host=f"h{number % 2}", observed_us=NOON_US + number * 1_000_000))
+    little = LittleMemory(store, monkeypatch, 4)
+    found = facets(store, asked(), 5)
+    assert [(each.value, each.count) for each in found.values_of["host"]] == [("h0", 6), ("h1", 6)]
+    assert (found.others["host"], found.is_partial) == (0, False)
     assert little.refused > 0
 
 

@@ -5,14 +5,19 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from loguru import logger
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
 from tests.collector.batches import table_of
 from tests.query.serving import Served
 from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 ROWS = 2500
 
@@ -62,3 +67,25 @@ def test_who_never_reads_on_is_let_go(store: DuckDbStore, monkeypatch: pytest.Mo
     monkeypatch.setattr("cloud.logs.query.routes.export.STANDING_S", 0.5)
     with Served(store) as served, exporting(served):
         wait_until(lambda: served.app.state.export_seats.taken == 0, what="the seat")
+
+
+def test_an_export_that_is_broken_off_is_written_down_with_its_rows(store: DuckDbStore) -> None:
+    rows: list[int | None] = []
+
+    def hear(said: "Message") -> None:
+        if said.record["message"] == "audit":
+            rows.append(said.record["extra"]["rows"])
+
+    number = logger.add(hear)
+    try:
+        with Served(store) as served:
+            with exporting(served) as reader:
+                received = 0
+                while received < 100_000:  # no header alone
+                    received += len(reader.recv(64 << 10))
+            wait_until(lambda: rows, what="the audit line")
+    finally:
+        logger.remove(number)
+    [given] = rows
+    assert given is not None
+    assert 0 < given < ROWS

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from cloud.logs.collector.duckdb_store import DuckDbStore
-from cloud.logs.collector.store import Guard, QueryInterruptedError
+from cloud.logs.collector.store import Guard, QueryInterruptedError, TableDamagedError
+from cloud.logs.query.counting import Asked, Counting
 from cloud.logs.query.limit import Limit
 from cloud.logs.query.search import Cursor, Search, SearchError, SearchPage
 from cloud.logs.query.time_range import TimeRange
@@ -329,3 +330,54 @@ def test_a_window_is_no_longer_than_it_was_aimed_at(store: DuckDbStore, monkeypa
     first, second, third, fourth, *_ = lengths
     assert (second, third) == (2 * first, second)
     assert fourth > 10 * third
+
+
+def test_windows_that_were_narrowed_grow_again(days: DuckDbStore) -> None:
+    walk = Walk(days, TimeRange(), Limit.after(30), days.committed_row_id, reads_all=True)
+    lengths: list[timedelta] = []
+
+    def read(window: Window) -> bool:
+        lengths.append(window.until - window.since)
+        if len(lengths) == 1:
+            walk.narrow(Window(window.since, window.since + timedelta(hours=2), window.tables, window.where))
+        return True
+
+    assert walk.each(read)
+    hour = timedelta(hours=1)
+    assert [length for length in lengths[1:] if length % hour == timedelta()][:3] == [hour, 2 * hour, 4 * hour]
+
+
+class Damaged:
+    """A store whose oldest file turns out damaged when it is read."""
+
+    def __init__(self, store: DuckDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._store = store
+        self._read = store.query
+        self.is_damaged = True
+        monkeypatch.setattr(store, "query", self._query)
+
+    def _query(self, sql: str, parameters: Mapping[str, object], guard: Guard | None = None) -> pa.Table:
+        oldest = self._store.files.shelf.files()[0]
+        if self.is_damaged and f"{oldest.database}." in sql:
+            self.is_damaged = False
+            self._store.set_aside(oldest, duckdb.IOException("Corrupt database file"))
+            raise TableDamagedError("cannot query the store: Corrupt database file")
+        return self._read(sql, parameters, guard)
+
+
+def test_an_answer_without_a_file_that_turned_out_damaged_is_partial(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(4):
+        store.append(numbered(day, 1, observed_us=NOON_US + day * DAY_US))
+    damaged, search = Damaged(store, monkeypatch), Search(store)
+    page = search.page(Where(), EVERYTHING, 10)
+    assert (messages(page), page.is_partial) == (["3", "2", "1"], True)
+    damaged.is_damaged = True
+    counts = Counting(store).count(Asked(Where(), EVERYTHING, Limit.after(30)), [])
+    assert (counts.total, counts.is_partial) == (2, True)
+    damaged.is_damaged = True
+    with pytest.raises(SearchError, match=r"^cannot find all lines: a damaged file was set aside meanwhile; ask again"):
+        search.find(Where(), EVERYTHING, 10)
+    page = search.page(Where(), EVERYTHING, 10)
+    assert (messages(page), page.is_partial) == (["3"], False)

@@ -48,13 +48,15 @@ class Indexes:
         path = index_path(file.path)
         found = None
         try:
-            found = TextIndex(path, version_of(file), lambda exc: self._give_up(file, exc))
+            found = TextIndex(path, version_of(file), lambda exc: self._lost(file, exc))
         except FileNotFoundError:
             pass
         except IndexDamagedError as exc:
             self._give_up(file, exc)
         except OSError as exc:
             logger.bind(file=str(path), error=str(exc)).warning("index not read")
+        if found is None and not file.path.exists():  # the data file has left the store
+            return None
         with self._lock:
             self._known[file.database] = found
         return found
@@ -69,6 +71,13 @@ class Indexes:
         with self._lock:
             self._known.pop(file.database, None)
         index_path(file.path).unlink(missing_ok=True)
+
+    def _lost(self, file: DataFile, exc: Exception) -> None:
+        """An index that was used cannot be read any more."""
+        with self._lock:
+            is_used = self._known.get(file.database) is not None
+        if is_used:  # otherwise it has gone with its data file, or another has found the same
+            self._give_up(file, exc)
 
     def _give_up(self, file: DataFile, exc: Exception) -> None:
         """Without the index from here on, until it is made anew."""

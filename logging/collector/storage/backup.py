@@ -59,8 +59,8 @@ def copy_backup(snapshot: Path, target: Path) -> Sequence[str]:
 def restore(backup: Path, data: Path) -> Sequence[str]:
     """Fill the data directory `data`, which must be empty or missing, and give the names of the files.
 
-    `StoreError` for a backup that is not whole, before anything is copied; a restore that was interrupted must be
-    begun again with an empty directory.
+    As root, for whom the directory belongs to. `StoreError` for a backup that is not whole, before anything is copied;
+    a restore that was interrupted must be begun again with an empty directory.
     """
     try:
         sizes = dict(json.loads((backup / CONTENTS).read_text(encoding="ascii"))["files"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -48,6 +49,11 @@ class DataFile:
     last_row_id: int
     last_batch: int
     is_writable: bool
+
+    @property
+    def end(self) -> datetime:
+        """When its day is over: none of its rows arrived later."""
+        return datetime.strptime(self.name.day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
 
     @property
     def table(self) -> Table:

@@ -27,6 +27,7 @@ def lock(directory: Path) -> IO[bytes]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)  # whatever the umask, and whoever made it
         lock_file = os.fdopen(os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+        give_to_owner(directory / "lock")
     except OSError as exc:
         raise StoreError(f"cannot use data directory {directory}: {exc}", is_lasting=True) from exc
     try:
@@ -50,9 +51,17 @@ def sweep(directory: Path) -> None:
 def publish(unfinished: Path, path: Path) -> None:
     """Give the closed file `unfinished` its name, for good: it is whole on disk before, and the name is after."""
     unfinished.chmod(0o600)
+    give_to_owner(unfinished)
     sync(unfinished)
     unfinished.rename(path)
     sync(path.parent)
+
+
+def give_to_owner(path: Path) -> None:
+    """Root may write for a collector that runs as somebody else: what it makes is whose the directory is."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def sync(path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -24,8 +24,10 @@ from cloud.logs.collector.storage.datafile import (
 )
 from cloud.logs.collector.storage.engine import is_damage, open_engine
 from cloud.logs.collector.storage.names import FileName
+from cloud.logs.collector.storage.removals import Removal, Removals
 from cloud.logs.collector.storage.settings import StoreSettings
 from cloud.logs.collector.storage.shelf import Shelf
+from cloud.logs.collector.store import Guard
 
 UNKNOWN_ROWS = 10_000_000_000
 """More than a file holds: so far row_ids go on behind one whose last is not known, so that none is given twice."""
@@ -43,6 +45,7 @@ class Files:
         self.path = path
         self.shelf = Shelf()
         self.indexes = Indexes(is_on=settings.text_index)
+        self.removals = Removals()
         self.refused: dict[str, str] = {}
         """Files that are there and cannot be read as they are, and why; they are left alone."""
         self.known_row_id = 0
@@ -50,6 +53,7 @@ class Files:
         self._numbers = itertools.count(1)
         self._leaving: list[tuple[DataFile, bool]] = []
         self._lock = threading.Lock()
+        self._examining = threading.Lock()
         self._lock_file = directory.lock(path)
         try:
             directory.sweep(path)
@@ -107,22 +111,38 @@ class Files:
         with self._lock:
             if not self.shelf.has(file):  # another reader found the same
                 return
+            self.removals.add(Removal(file.end, file.last_row_id, is_damage=True))
             self.shelf.put(instead_of=[file])
             directory.set_aside(file.path, cause)
         self._leave([file], is_deleted=False)
 
-    def named_in(self, sql: str) -> list[DataFile]:
-        """The files that a query reads."""
+    def named_in(self, sql: str) -> tuple[list[DataFile], bool]:
+        """The files that a query reads, and whether others of these have left the shelf meanwhile."""
         named = set(_DATABASE.findall(sql))
-        return [file for file in self.shelf.files() if file.database in named]
+        found = [file for file in self.shelf.files() if file.database in named]
+        return found, len(found) < len(named)
 
-    def damage(self, file: DataFile) -> duckdb.Error | None:
-        """What is wrong with the bytes of `file`, after reading all of them; None where nothing is."""
+    def damage(self, file: DataFile, guard: Guard | None = None) -> duckdb.Error | None:
+        """What is wrong with the bytes of a file on the shelf, after reading all of them; None where nothing is.
+
+        One thread at a time reads. `duckdb.InterruptException` where `guard` has it interrupted.
+        """
+        over = threading.Event()
+        with nullcontext() if guard is None else guard(over.set):
+            while not self._examining.acquire(timeout=HELD_POLL_S):
+                if over.is_set():
+                    raise duckdb.InterruptException(f"others examine files, and {file.path} has to wait")
         try:
-            with self.connection.cursor() as cursor:
+            if not self.shelf.has(file):  # another has found the same
+                return None
+            with self.connection.cursor() as cursor, nullcontext() if guard is None else guard(cursor.interrupt):
                 read_whole(cursor, file)
+        except duckdb.InterruptException:
+            raise
         except duckdb.Error as exc:
             return exc if is_damage(exc) else None
+        finally:
+            self._examining.release()
         return None
 
     def let_go(self) -> None:

@@ -12,6 +12,7 @@ from cloud.logs.collector.storage.engine import transaction
 from cloud.logs.collector.storage.files import Files
 from cloud.logs.collector.storage.marks import compact
 from cloud.logs.collector.storage.names import UNFINISHED, FileName
+from cloud.logs.collector.storage.removals import Removal
 
 _COLUMN_LIST = ", ".join(column.name for column in STORED)
 
@@ -71,5 +72,8 @@ def rewrite(
         raise
     reached("replace")
     made = attach(cursor, path, database, is_writable=False)
+    if without:
+        for part in parts:
+            files.removals.add(Removal(part.end, part.last_row_id))
     files.replace(parts, [made])
     return made

@@ -56,7 +56,7 @@ def flags_test(column: str, test: Test, _: Parameters) -> str:
     """Whether a row has a flag, or with `*` any."""
     match test:
         case Text(text) if text.lower() in FLAGS:
-            return f"({column} & {Flag[text.upper()].value}::UTINYINT) <> 0"
+            return f"({column} & {Flag[text.lower().upper()].value}::UTINYINT) <> 0"
         case Exists():
             return f"{column} <> 0"
         case _:

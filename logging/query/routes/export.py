@@ -68,6 +68,7 @@ async def export(
 ) -> StreamingResponse:
     """The rows that are there when it begins; those that come meanwhile are not in it."""
     exporting = Export(search, question.where, question.time, form, limit)
+    request.state.audit = {"rows": 0}
 
     def piece(gone: threading.Event) -> str | None:
         return exporting.piece(gone)
@@ -87,11 +88,11 @@ async def export(
         yield exporting.head
         try:
             while (text := await next_piece()) is not None:
+                request.state.audit = {"rows": exporting.rows}  # now: the reader may go at any time
                 for chunk in _chunks(text):
                     yield chunk
         except (ExportCutError, StoreError, BusyError) as exc:  # the status is sent, so the last line must tell
             error = str(exc)
-        request.state.audit = {"rows": exporting.rows}
         yield end_of(form, exporting.rows, error)
 
     name = f"attachment; filename=lines.{form}"

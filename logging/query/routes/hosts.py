@@ -29,7 +29,9 @@ class HostsAnswer(BaseModel):
 
     hosts: list[dict[str, Any]]
     lag_s: float = Field(description="The age of the oldest line that is received and not stored yet.")
-    is_partial: bool = Field(description="Whether the deadline came first: only lines that arrived since `reached`.")
+    is_partial: bool = Field(
+        description="Whether the deadline came first, or a file was damaged: only lines that arrived since `reached`."
+    )
     reached: str | None
     since: str | None
     until: str | None

@@ -42,7 +42,9 @@ class HistogramAnswer(BaseModel):
     interval_s: float
     buckets: list[BucketAnswer]
     counted: int
-    is_partial: bool = Field(description="Whether the deadline came first: only rows that arrived since `reached`.")
+    is_partial: bool = Field(
+        description="Whether the deadline came first, or a file was damaged: only rows that arrived since `reached`."
+    )
     reached: str | None
     since: str
     until: str
@@ -69,7 +71,9 @@ class FacetsAnswer(BaseModel):
 
     facets: dict[str, list[dict[str, Any]]]
     others: dict[str, int] = Field(description="Of each name the rows of values beyond the 10,000 most frequent ones.")
-    is_partial: bool = Field(description="Whether the deadline came first: only rows that arrived since `reached`.")
+    is_partial: bool = Field(
+        description="Whether the deadline came first, or a file was damaged: only rows that arrived since `reached`."
+    )
     reached: str | None
     since: str | None
     until: str | None

@@ -3,8 +3,8 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from cloud.logs.query.counting import TooManyValuesError
 from cloud.logs.query.language.query import QueryError
+from cloud.logs.query.memory import TooManyValuesError
 from cloud.logs.query.routes.cursor import CursorError
 from cloud.logs.query.routes.question import AbsentError
 from cloud.logs.query.routes.readers import BusyError

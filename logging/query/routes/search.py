@@ -85,7 +85,9 @@ class SearchAnswer(BaseModel):
     table: CountedTable | None = None
     counted: int | None = Field(None, description="All rows that were counted.")
     others: int | None = Field(None, description="Of these the rows of less frequent values, not in the table.")
-    is_partial: bool = Field(description="Whether the deadline came first: only rows that arrived since `reached`.")
+    is_partial: bool = Field(
+        description="Whether the deadline came first, or a file was damaged: only rows that arrived since `reached`."
+    )
     reached: str | None
     since: str | None
     until: str | None

@@ -88,8 +88,8 @@ async def tail(
     An event `status` tells when lines are stored late (`lag_s`) or shown late (`behind_s`), and when hosts are over
     their budgets (`dropped` lines since the tail began); members, who do not see all hosts, get none. A client that is
     too slow, or comes back too late, skips to the present: an event `skipped` says how many `lines` it misses (null
-    where they could not be counted in time) and the `query` that finds them. An event `end` says why it ends.
-    Each id is a row_id to resume from.
+    where they could not be counted in time) and the `query` that finds them, in a search whose `since` is not behind
+    the row before. An event `end` says why it ends. Each id is a row_id to resume from.
     """
     row_id = after if last_event_id is None else last_event_id
     return TailResponse(Stream(feed, asking, wanted, losses).events(Beginning(row_id, n)))

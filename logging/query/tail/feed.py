@@ -14,6 +14,7 @@ from loguru import logger
 from cloud.logs.collector.store import Store, StoreError
 from cloud.logs.query.commits import Commits
 from cloud.logs.query.limit import Limit
+from cloud.logs.query.memory import with_fewer_rows
 from cloud.logs.query.reader import Reader
 from cloud.logs.query.tail.events import events_of_table
 from cloud.logs.query.tail.matching import ConditionError, Matcher
@@ -131,7 +132,9 @@ class Feed:
         self, matcher: Matcher, conditions: Mapping[Key, Where], after: int, last: int, stopped: threading.Event
     ) -> tuple[Portion, dict[Key, str]]:
         """In a thread: what is wanted of the rows behind `after` and up to `last`, and which conditions failed."""
-        table = self._reader.within(Limit.after(READ_S, stopped).guard).arrived(after, last)
+        reader = self._reader.within(Limit.after(READ_S, stopped).guard)
+        table, rows = with_fewer_rows(lambda rows: reader.arrived(after, after + rows), last - after)
+        last = after + rows
         self._rows = _rows_for(table.nbytes, table.num_rows)
         found = dict(zip(conditions, matcher.matches(table, list(conditions.values()), stopped), strict=True))
         failed = {key: str(places) for key, places in found.items() if isinstance(places, ConditionError)}

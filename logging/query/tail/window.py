@@ -70,7 +70,7 @@ class Skipped:
         return Skipped(self.first_row_id, later.last_row_id, lines)
 
     def as_json(self) -> dict[str, Any]:
-        """`query` finds them all, as far as they are still stored."""
+        """`query` finds them all, as far as they are still stored, in a search whose time range begins before them."""
         rows = self.last_row_id - self.first_row_id + 1
         return {
             "first_row_id": self.first_row_id,

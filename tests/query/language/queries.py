@@ -181,6 +181,7 @@ COLUMNS: list[tuple[str, list[int]]] = [
     ("batch:1", list(range(1, 13))),
     ("flags:unparsed", [22]),
     ("flags:SKEWED", [23]),
+    ("flags:s\u212aewed", [23]),
     ("flags:(unparsed OR skewed)", [22, 23]),
     ("flags:truncated", []),
     ("flags:*", [22, 23]),
