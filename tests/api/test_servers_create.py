@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cloud.db.actions import ActionTable
 from cloud.db.instances import InstanceTable, NewInstance
 from cloud.db.quotas import QuotaLimits
 from cloud.domain.flavor import Flavor
 from cloud.domain.instance import Instance, TaskState, VmState
 from cloud.domain.keypair import NewKeypair
 from cloud.domain.system_metadata import with_files
-from cloud.errors import ImageUnavailableError
+from cloud.errors import DatabaseUnavailableError, ImageUnavailableError
 from cloud.rpc.errors import BusUnavailableError
 from tests.api.conftest import ADMIN, CIRROS, HOST, OTHER, OTHER_PROJECT, PROJECT, Site, image
 
@@ -389,6 +390,17 @@ def test_a_quota_of_one_project_is_not_anothers(site: Site) -> None:
     site.parts.quotas.set(OTHER_PROJECT, {"instances": 0})
     site.boot()
     site.post("/servers", {"server": SERVER}, token=OTHER, status=413)
+
+
+def test_a_build_is_handed_over_though_its_history_cannot_be_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_away(*_: object) -> bool:
+        raise DatabaseUnavailableError("cannot use database: database is locked")
+
+    monkeypatch.setattr(ActionTable, "start", is_away)
+    made = site.post("/servers", {"server": SERVER})["server"]  # 202: told 503, a client would ask for a second one
+    assert [request.instance_uuid for request in site.conductor.builds] == [made["id"]]
 
 
 def test_without_a_bus_the_servers_are_in_error_and_say_so(site: Site) -> None:

@@ -21,6 +21,7 @@ from cloud.domain.system_metadata import with_description, with_disk_config, wit
 from cloud.errors import (
     BadRequestError,
     CloudError,
+    DatabaseUnavailableError,
     InstanceNotFoundError,
     InstanceStateError,
     NotFoundError,
@@ -260,7 +261,10 @@ def _hand_over(call: Call, builds: Sequence[tuple[Instance, BuildRequest]]) -> N
         line = logger.bind(instance=instance.uuid)
         named = {"instance_id": instance.id, "display_name": instance.display_name}  # other lines have only the uuid
         line.bind(event=BUILD.event("request", "started"), **named).info("build requested")
-        call.parts.actions.start(instance.uuid, _ACTION)
+        try:
+            call.parts.actions.start(instance.uuid, _ACTION)
+        except DatabaseUnavailableError as exc:  # told 503 for a history, a client asks for a second instance
+            line.bind(error=str(exc)).warning("build is not among the instance's actions")
         if failure is None:
             try:
                 call.parts.conductor.build_instance(request)
